@@ -1,0 +1,1 @@
+"""YAML to frozen models; every mistake of a file reported at once."""

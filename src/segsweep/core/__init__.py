@@ -1,0 +1,1 @@
+"""Plain Python and NumPy, no I/O: the vocabulary and the algorithms."""

@@ -1,0 +1,1 @@
+"""Raw datasets to verified bundles to node copies."""

@@ -1,0 +1,1 @@
+"""One module a raw dataset format, behind one small Protocol."""

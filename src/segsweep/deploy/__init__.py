@@ -1,0 +1,1 @@
+"""The chosen model, packaged and used."""

@@ -1,0 +1,1 @@
+"""Exported models: ONNX, prediction without torch, latency."""

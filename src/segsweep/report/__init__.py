@@ -1,0 +1,1 @@
+"""Evaluate, time, chart: what a run found."""

@@ -1,0 +1,1 @@
+"""What to try next and who goes on: HyperOpt and ASHA under Ray Tune."""

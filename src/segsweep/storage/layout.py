@@ -1,0 +1,72 @@
+"""Every key and file name, once. Nobody else spells a path of a run, a trial or a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RUN = "run.json"
+LOCK = "lock.json"
+SESSIONS = "sessions/"
+TRIALS = "trials/"
+
+TRIAL_RECORD = "trial.json"
+TRIAL_ARGUMENTS = "arguments.yaml"
+TRIAL_METRICS = "metrics.csv"
+TRIAL_LOG = "log.txt"
+TRIAL_BEST = "best.pt"
+TRIAL_CHECKPOINTS = "checkpoints/"
+TRIAL_PREDICTIONS = "predictions/"
+
+MANIFEST = "manifest.json"
+SHARDS = "shards/"
+
+_NAME_LIMIT = 120
+
+
+def trial_name(variant: str, params: Mapping[str, object], trial_id: str) -> str:
+    """The trial's directory name: variant, hyperparameters, id, e.g. `n-lr0=0.0031-momentum=0.91-t0007`.
+
+    Hyperparameters are cut after 120 characters; `trial.json` inside holds them all.
+    """
+    words = [f"{name}={_short(value)}" for name, value in sorted(params.items())]
+    kept: list[str] = []
+    for word in words:
+        if len("-".join([variant, *kept, word, trial_id])) > _NAME_LIMIT:
+            break
+        kept.append(word)
+    return "-".join([variant, *kept, trial_id])
+
+
+def trial_key(directory: str, name: str) -> str:
+    """Key of `name` inside the trial's directory, relative to the run."""
+    return f"{TRIALS}{directory}/{name}"
+
+
+def checkpoint_name(epoch: int) -> str:
+    """Name of the checkpoint written after `epoch` (1-based) inside the trial's directory."""
+    return f"{TRIAL_CHECKPOINTS}epoch-{epoch:04d}.pt"
+
+
+def prediction_name(stem: str) -> str:
+    """Name of a prediction picture inside the trial's directory."""
+    return f"{TRIAL_PREDICTIONS}{stem}.jpg"
+
+
+def session_key(started: str) -> str:
+    """Key of the record of one driver session; `started` is its UTC start as `YYYYmmddTHHMMSSZ`."""
+    return f"{SESSIONS}{started}.json"
+
+
+def shard_key(split: str, index: int) -> str:
+    """Key of one tar shard inside a bundle."""
+    return f"{SHARDS}{split}-{index:05d}.tar"
+
+
+def bundle_name(name: str, digest: str) -> str:
+    """A bundle's directory name: the dataset's name and the first 12 characters of its content digest."""
+    return f"{name}-{digest[:12]}"
+
+
+def _short(value: object) -> str:
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return "".join(c if c.isalnum() or c in "._+" else "_" for c in text)

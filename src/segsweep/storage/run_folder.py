@@ -1,0 +1,117 @@
+"""A run's folder as records: what the sweep writes and the report reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from segsweep.core.trials import TrialRecord
+from segsweep.errors import NotFoundError, Problem, RunError
+from segsweep.storage import layout
+from segsweep.storage.store import Store
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The part of a run that never changes while it goes on, as `run.json` holds it.
+
+    Attributes:
+        name: The job's name.
+        job: The resolved job, as plain data.
+        search_space: The resolved search space, as plain data.
+        dataset: URI of the bundle, with its digest in the name.
+        dataset_digest: sha256 of the bundle's content.
+        created: UTC time, ISO 8601.
+        versions: Package versions that started the run.
+        environment: Where it was started: host, CPUs, GPUs.
+    """
+
+    name: str
+    job: Mapping[str, Any]
+    search_space: Mapping[str, Any]
+    dataset: str
+    dataset_digest: str
+    created: str
+    versions: Mapping[str, str]
+    environment: Mapping[str, Any]
+
+
+class RunFolder:
+    """Typed access to one run's folder; stateless, so both wings may hold one.
+
+    Args:
+        store: The run's place, `<storage>/<name>`.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def read_info(self) -> RunInfo:
+        """Read `run.json`.
+
+        Raises:
+            RunError: There is no run here, or it was written by a schema this version does not know.
+        """
+        where = f"{self.store.uri}/{layout.RUN}"
+        try:
+            data = json.loads(self.store.read(layout.RUN))
+        except NotFoundError as exc:
+            raise RunError(
+                Problem(where, "no run is here", fix="name the run's folder, <storage>/<name> of the job")
+            ) from exc
+        except ValueError as exc:
+            raise RunError(Problem(where, "is not JSON", fix="restore the file from a backup")) from exc
+        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise RunError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found)))
+        del data["schema"]
+        try:
+            return RunInfo(**data)
+        except TypeError as exc:
+            raise RunError(Problem(where, f"is not a run record: {exc}")) from exc
+
+    def write_info(self, info: RunInfo) -> None:
+        """Write `run.json`."""
+        self.store.write(layout.RUN, _dump({"schema": SCHEMA, **vars(info)}))
+
+    def read_trials(self) -> list[TrialRecord]:
+        """Every trial's record, in order of proposal.
+
+        Raises:
+            RunError: Records are unreadable; every one of them is named.
+        """
+        records: list[TrialRecord] = []
+        problems: list[Problem] = []
+        for info in self.store.list(layout.TRIALS):
+            if info.key.count("/") != 2 or not info.key.endswith(f"/{layout.TRIAL_RECORD}"):
+                continue
+            try:
+                records.append(TrialRecord.from_json(json.loads(self.store.read(info.key))))
+            except (KeyError, TypeError, ValueError) as exc:
+                problems.append(Problem(f"{self.store.uri}/{info.key}", f"is not a trial record: {exc!r}"))
+        if problems:
+            raise RunError(problems)
+        return sorted(records, key=lambda record: record.number)
+
+    def write_trial(self, record: TrialRecord) -> None:
+        """Write the trial's record, whole."""
+        self.store.write(layout.trial_key(record.directory, layout.TRIAL_RECORD), _dump(record.to_json()))
+
+    def read_metrics(self, record: TrialRecord) -> list[dict[str, float]]:
+        """The trial's epochs, oldest first: column name -> value; empty before the first epoch."""
+        try:
+            text = self.store.read(layout.trial_key(record.directory, layout.TRIAL_METRICS)).decode()
+        except NotFoundError:
+            return []
+        rows = csv.DictReader(io.StringIO(text))
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def _dump(data: Mapping[str, Any]) -> bytes:
+    return (json.dumps(data, indent=1, sort_keys=False) + "\n").encode()

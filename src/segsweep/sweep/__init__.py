@@ -1,0 +1,1 @@
+"""The sweep itself: run, resume, status, budget."""
