@@ -2,6 +2,9 @@
 
 Keys are relative POSIX paths (`trials/t0001/trial.json`); they never start with `/` and never hold `..`.
 Every write is atomic: a reader sees the old bytes or the new ones, whatever is killed in between.
+
+A key that is written with `create` and `replace` is never written with `write`: conditional writes exclude each
+other, an unconditional one asks nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from segsweep.errors import Problem, StorageError
+
+# Names of this kind belong to the stores themselves (temporary files, locks): never a key, never listed.
+RESERVED_PREFIX = ".segsweep-"
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -19,7 +27,8 @@ class ObjectInfo:
     Attributes:
         key: Relative to the store's root.
         size_bytes: Length of the content.
-        version: Changes whenever the content is written; opaque, compare for equality only.
+        version: Differs whenever the content differs; opaque, compare for equality only. The same one that
+            `read_versioned` gives. Writing the same bytes again may or may not change it.
     """
 
     key: str
@@ -28,7 +37,7 @@ class ObjectInfo:
 
 
 class Store(Protocol):
-    """Bytes under keys. All methods raise `StorageError` or one of its kinds, with the URI of the key in the message."""
+    """Bytes under keys. All methods raise `StorageError` or one of its kinds, with the key's place in the message."""
 
     @property
     def uri(self) -> str:
@@ -74,3 +83,46 @@ class Store(Protocol):
     def delete(self, key: str) -> None:
         """Remove the object; no error if there is none."""
         ...
+
+
+def checked_key(uri: str, key: str) -> str:
+    """Return `key` if it is a relative POSIX path without surprises.
+
+    Args:
+        uri: The store's root, for the message.
+        key: The key as the caller spelt it.
+
+    Raises:
+        StorageError: The key is empty or absolute, ends with `/`, or has a part that is empty, `.`, `..`, reserved
+            or holds a control character.
+    """
+    if rule := _broken_rule(key):
+        raise StorageError(Problem(uri, rule, "key", repr(key)))
+    return key
+
+
+def checked_prefix(uri: str, prefix: str) -> str:
+    """Return `prefix` if some valid key may start with it; the empty one is the whole store.
+
+    Raises:
+        StorageError: No key starts like this.
+    """
+    if prefix and (rule := _broken_rule(f"{prefix}x")):
+        raise StorageError(Problem(uri, rule, "prefix", repr(prefix)))
+    return prefix
+
+
+def _broken_rule(key: str) -> str:
+    """The rule that `key` breaks, empty if none."""
+    if not key:
+        return "must not be empty"
+    parts = key.split("/")
+    if not parts[0]:
+        return "must be relative, without a leading '/'"
+    if any(part in ("", ".", "..") for part in parts):
+        return "must not hold an empty part, '.' or '..'"
+    if any(part.startswith(RESERVED_PREFIX) for part in parts):
+        return f"must not hold a part that starts with {RESERVED_PREFIX!r}"
+    if any(ord(character) < 32 or ord(character) == 127 for character in key):
+        return "must not hold control characters"
+    return ""

@@ -1,0 +1,83 @@
+"""Local files written whole or not at all, and what the operating system's refusals mean to a user."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from segsweep.errors import AccessError, NoSpaceError, NotFoundError, Problem, StorageError, UnreachableError
+from segsweep.storage.store import RESERVED_PREFIX
+
+_NO_ACCESS = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# A network file system whose server went away.
+_UNREACHABLE = {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.EREMOTEIO}
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file that becomes `path` when the block ends, and vanishes when the block raises.
+
+    The temporary file lies in the folder of `path`, so that the rename stays within one file system; folders that
+    are missing are made. It is on the disk before it gets its name.
+
+    Args:
+        path: The file to write or overwrite.
+
+    Raises:
+        OSError: As the operating system gives it; see `disk_errors`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{RESERVED_PREFIX}tmp-{uuid.uuid4().hex}")
+    try:
+        # Not the `tempfile` module: its files are readable by their owner only, and a shared folder has other readers.
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            # The kernel's own timestamps tick every few milliseconds and inode numbers are used again: only an
+            # explicit time in nanoseconds makes (time, size, inode) a version that no later write repeats.
+            now_ns = time.time_ns()
+            os.utime(file.fileno(), ns=(now_ns, now_ns))
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_errors(where: str) -> Iterator[None]:
+    """Turn an `OSError` of the block into the `StorageError` that tells it to the user.
+
+    Args:
+        where: The file or URI the block works on.
+
+    Raises:
+        NotFoundError, AccessError, NoSpaceError, UnreachableError, StorageError: By the error's number.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise _told(exc, where) from exc
+
+
+def _told(exc: OSError, where: str) -> StorageError:
+    reason = exc.strerror or str(exc)
+    if isinstance(exc, FileNotFoundError):
+        return NotFoundError(Problem(where, "does not exist"))
+    if exc.errno in _NO_ACCESS:
+        return AccessError(Problem(where, f"may not be accessed: {reason}", fix="check its owner, mode and mount"))
+    if exc.errno in _NO_SPACE:
+        return NoSpaceError(Problem(where, f"no room to write: {reason}", fix="free space there, then run again"))
+    if exc.errno in _UNREACHABLE:
+        return UnreachableError(Problem(where, f"the file system does not answer: {reason}", fix="check the mount"))
+    if isinstance(exc, IsADirectoryError):
+        return StorageError(Problem(where, "a folder is in the way of the file", fix="move the folder away"))
+    if isinstance(exc, NotADirectoryError | FileExistsError):
+        return StorageError(Problem(where, "a file is in the way of a folder", fix="move the file away"))
+    return StorageError(Problem(where, f"cannot be used: {reason}"))
