@@ -42,10 +42,10 @@ def non_dominated(costs: Costs) -> Flags:
     A row dominates another when it is no worse in every column and better in one, so that equal rows are kept together.
     A row with NaN or an infinity is a failed measurement: it is never on the front and dominates nobody.
     """
-    finite: Flags = np.isfinite(costs).all(axis=1)
-    no_worse: Flags = (costs[:, None, :] <= costs[None, :, :]).all(axis=2)
-    better: Flags = (costs[:, None, :] < costs[None, :, :]).any(axis=2)
-    dominated: Flags = (no_worse & better & finite[:, None]).any(axis=0)
+    finite = _finite(costs)
+    no_worse = np.logical_and.reduce(costs[:, None, :] <= costs[None, :, :], axis=2)
+    better = np.logical_or.reduce(costs[:, None, :] < costs[None, :, :], axis=2)
+    dominated: Flags = np.logical_or.reduce(no_worse & better & finite[:, None], axis=0)
     return finite & ~dominated
 
 
@@ -55,7 +55,7 @@ def reference_point(costs: Costs) -> tuple[float, float]:
     Raises:
         ValueError: No row is finite.
     """
-    finite = costs[np.isfinite(costs).all(axis=1)]
+    finite = costs[_finite(costs)]
     if not len(finite):
         raise ValueError("a reference point needs at least one finite row")
     return 0.0 - REFERENCE_MAP, REFERENCE_SLACK * float(finite[:, 1].max())
@@ -70,7 +70,7 @@ def hypervolume(costs: Costs, reference: tuple[float, float]) -> float:
     Raises:
         MissingExtraError: `moocore` is not installed.
     """
-    inside = costs[np.isfinite(costs).all(axis=1) & (costs < np.asarray(reference)).all(axis=1)]
+    inside = costs[_finite(costs) & np.logical_and.reduce(costs < np.asarray(reference), axis=1)]
     if not len(inside):
         return 0.0
     try:
@@ -100,3 +100,8 @@ def knee(costs: Costs) -> int | None:
     bulge = (1.0 - normalised.sum(axis=1)) / np.sqrt(2.0)
     best = np.flatnonzero(np.isclose(bulge, bulge.max(), rtol=0.0, atol=1e-12))
     return int(rows[best[np.argmin(front[best, 0])]])
+
+
+def _finite(costs: Costs) -> Flags:
+    finite: Flags = np.logical_and.reduce(np.isfinite(costs), axis=1)
+    return finite

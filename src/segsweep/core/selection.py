@@ -30,7 +30,8 @@ class Candidate:
     latency_ms: float
 
     def __str__(self) -> str:
-        return f"{self.trial_id} ({self.variant}): mask mAP50-95 {self.mask_map50_95:.3f}, {self.latency_ms:.1f} ms an image"
+        figures = f"mask mAP50-95 {self.mask_map50_95:.3f}, {self.latency_ms:.1f} ms an image"
+        return f"{self.trial_id} ({self.variant}): {figures}"
 
 
 @dataclass(frozen=True)

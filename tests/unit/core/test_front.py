@@ -13,8 +13,6 @@ from segsweep.errors import MissingExtraError
 
 ACCURACIES, LATENCIES = st.sampled_from([-0.9, -0.5, -0.4, 0.0]), st.sampled_from([1.0, 2.0, 5.0, 9.0])
 POINTS = st.lists(st.tuples(ACCURACIES, LATENCIES), max_size=7)
-    st.tuples(st.sampled_from([-0.9, -0.5, -0.4, 0.0]), st.sampled_from([1.0, 2.0, 5.0, 9.0])), max_size=7
-)
 
 
 def brute_force_front(costs: np.ndarray) -> list[bool]:

@@ -44,7 +44,8 @@ def test_an_impossible_limit_names_the_nearest_models_fastest_first():
         choose(FINALISTS, ByLatency(5))
     assert str(caught.value) == (
         "export: --max-latency-ms = 5: no model is that fast (nearest: "
-        "t0001 (n): mask mAP50-95 0.300, 10.0 ms an image; t0004 (s): mask mAP50-95 0.400, 14.0 ms an image; t0007 (m): mask mAP50-95 0.420, 60.0 ms an image)"
+        "t0001 (n): mask mAP50-95 0.300, 10.0 ms an image; t0004 (s): mask mAP50-95 0.400, 14.0 ms an image; "
+        "t0007 (m): mask mAP50-95 0.420, 60.0 ms an image)"
     )
     assert caught.value.exit_code == 4
 
