@@ -8,6 +8,7 @@ RUN = "run.json"
 LOCK = "lock.json"
 SESSIONS = "sessions/"
 TRIALS = "trials/"
+WEIGHTS = "weights/"
 
 TRIAL_RECORD = "trial.json"
 TRIAL_ARGUMENTS = "arguments.yaml"
@@ -19,6 +20,12 @@ TRIAL_PREDICTIONS = "predictions/"
 
 MANIFEST = "manifest.json"
 SHARDS = "shards/"
+
+# Inside a node's cache folder: one folder a bundle, beside it the record of every fetch.
+NODE_BUNDLES = "bundles"
+NODE_DOWNLOADS = "downloads.log"
+NODE_DATA_YAML = "data.yaml"
+NODE_COMPLETE = "complete.json"
 
 _NAME_LIMIT = 120
 
@@ -52,6 +59,11 @@ def prediction_name(stem: str) -> str:
     return f"{TRIAL_PREDICTIONS}{stem}.jpg"
 
 
+def weights_key(variant: str) -> str:
+    """Key of a size's initial weights, copied into the run when it starts."""
+    return f"{WEIGHTS}yolov8{variant}-seg.pt"
+
+
 def session_key(started: str) -> str:
     """Key of the record of one driver session; `started` is its UTC start as `YYYYmmddTHHMMSSZ`."""
     return f"{SESSIONS}{started}.json"
@@ -60,6 +72,16 @@ def session_key(started: str) -> str:
 def shard_key(split: str, index: int) -> str:
     """Key of one tar shard inside a bundle."""
     return f"{SHARDS}{split}-{index:05d}.tar"
+
+
+def image_key(split: str, stem: str) -> str:
+    """Path of an image inside a bundle's shards and a node's copy."""
+    return f"images/{split}/{stem}.jpg"
+
+
+def label_key(split: str, stem: str) -> str:
+    """Path of an image's label rows; Ultralytics finds it by putting labels for images."""
+    return f"labels/{split}/{stem}.txt"
 
 
 def bundle_name(name: str, digest: str) -> str:
