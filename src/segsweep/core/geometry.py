@@ -1,7 +1,7 @@
 """Outlines and masks: polygons with holes and parts, filled, traced and bridged without loss.
 
-Coordinates are continuous: pixel `i` covers `[i, i + 1)`, x to the right, y down. A pixel belongs to an outline when its
-centre is inside by the even-odd rule. `trace` and `fill` are each other's inverse, exactly.
+Coordinates are continuous: pixel `i` covers `[i, i + 1)`, x to the right, y down. A pixel belongs to an outline when
+its centre is inside by the even-odd rule. `trace` and `fill` are each other's inverse, exactly.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Ring = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 # A traced outline runs this far (pixels) inside the edge it shares with the next column or row, so that rasterisers
-# which cut coordinates to whole pixels and draw the border too, as Ultralytics' `polygon2mask` does, give the same mask.
+# which cut coordinates to whole pixels and draw the border too, as Ultralytics' `polygon2mask`, give the same mask.
 INSET_PX = 0.01
 
 
@@ -69,8 +69,8 @@ def fill(parts: Sequence[Part], height: int, width: int) -> Mask:
 def trace(mask: Mask) -> tuple[Part, ...]:
     """Outline every 4-connected piece of the mask along the edges of its pixels.
 
-    Corners of the pixel grid where the outline turns are paired along rows and along columns; following the pairs in turn
-    walks each ring. Pieces that touch in one point only are separate parts.
+    Corners of the pixel grid where the outline turns are paired along rows and along columns; following the pairs in
+    turn walks each ring. Pieces that touch in one point only are separate parts.
 
     Args:
         mask: Boolean mask, (height, width).
@@ -156,8 +156,12 @@ def _walk(padded: Mask) -> tuple[list[Ring], list[bool], list[Ring]]:
     turn = up_left ^ up_right ^ down_left ^ down_right
     cross = (up_left == down_right) & (up_right == down_left) & (up_left != up_right)
     # Two rings meet in a crossing, one around each of the two pixels that are set.
-    y, x = (np.concatenate([a, b]) for a, b in zip(np.nonzero(turn), np.nonzero(np.dstack([cross, cross]))[:2], strict=True))
-    second = np.concatenate([np.zeros(np.count_nonzero(turn), np.bool_), np.tile([False, True], np.count_nonzero(cross))])
+    y, x = (
+        np.concatenate([a, b]) for a, b in zip(np.nonzero(turn), np.nonzero(np.dstack([cross, cross]))[:2], strict=True)
+    )
+    second = np.concatenate(
+        [np.zeros(np.count_nonzero(turn), np.bool_), np.tile([False, True], np.count_nonzero(cross))]
+    )
     a, b, c, d = up_left[y, x], up_right[y, x], down_left[y, x], down_right[y, x]
     crossing = cross[y, x]
     # At a crossing the set pixels are a and d, or b and c; the upper one is walked by the first node.

@@ -1,0 +1,280 @@
+"""The `segsweep` command: parse, call one function, print. Every other import waits until a command needs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from segsweep import __version__
+from segsweep.errors import ConfigError, MissingExtraError, Problem, SegsweepError
+
+logger = logging.getLogger("segsweep")
+
+_EPILOG = """\
+A first run, on this machine, with data it makes itself:
+
+  segsweep sample build/sample --format coco
+  segsweep prepare build/sample --to build/bundles --name demo --imgsz 96
+  segsweep check jobs/demo.yaml
+  segsweep sweep jobs/demo.yaml
+  segsweep report build/runs/demo --out build/report
+  segsweep export build/runs/demo --out build/model
+
+Places are folders or s3:// URIs; AWS_ENDPOINT_URL names another S3 server.
+Exit codes: 0 done, 1 unexpected, 2 bad input or configuration, 3 dataset or storage, 4 sweep, report or export.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code of `segsweep.errors`; 1 for a fault of ours, which alone shows a traceback.
+    """
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr, force=True)
+    logger.setLevel(logging.DEBUG if args.verbose else logging.INFO)
+    command: Callable[[argparse.Namespace], int] = args.command
+    try:
+        return command(args)
+    except SegsweepError as exc:
+        print(f"segsweep {args.name}: {exc}", file=sys.stderr)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        print(f"segsweep {args.name}: interrupted; the same command goes on", file=sys.stderr)
+        return 4
+    except BrokenPipeError:
+        # Whoever read us has stopped reading, e.g. `| head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segsweep",
+        description="Sweep YOLOv8-seg over a Ray cluster, see the accuracy-versus-speed front, ship the model you choose.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"segsweep {__version__}")
+    commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
+
+    def add(name: str, function: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}. {more}".strip(),
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        sub.set_defaults(command=function)
+        sub.add_argument("--verbose", action="store_true", help="log what happens inside")
+        return sub
+
+    def add_job(sub: Any) -> None:
+        sub.add_argument("job", type=Path, metavar="JOB", help="the job's YAML, e.g. jobs/demo.yaml")
+        text = "change a value of the job, or of its space with search_space.NAME=...; repeatable"
+        sub.add_argument("--set", dest="sets", action="append", default=[], metavar="a.b=value", help=text)
+
+    def add_json(sub: Any) -> None:
+        sub.add_argument("--json", action="store_true", help="print facts as JSON")
+
+    sub = add("sample", _sample, "write a small learnable raw dataset", "Same seed, same bytes.")
+    sub.add_argument("dir", type=Path, metavar="DIR", help="folder to write; must be empty or absent")
+    sub.add_argument("--format", required=True, choices=("coco", "yolo"), help="raw dataset format")
+    sub.add_argument("--images", type=int, default=96, metavar="N", help="number of images")
+    sub.add_argument("--imgsz", type=int, default=128, metavar="N", help="side of the square images, in pixels")
+    sub.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn")
+
+    sub = add(
+        "prepare",
+        _prepare,
+        "raw dataset -> bundle: resized, split, sharded, hashed",
+        "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
+    )
+    sub.add_argument("src", metavar="SRC", help="folder of the raw dataset")
+    sub.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
+    sub.add_argument("--format", choices=("coco", "yolo"), help="raw dataset format; recognised where absent")
+    sub.add_argument("--name", help="the bundle's name; the source folder's where absent")
+    sub.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
+    sub.add_argument(
+        "--split", metavar="A,B,C", help="ratios of train, val and test; given splits are kept where absent"
+    )
+    sub.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
+    add_json(sub)
+
+    sub = add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit")
+    add_job(sub)
+    add_json(sub)
+
+    sub = add("sweep", _sweep, "start the sweep, or go on with it if its run exists")
+    add_job(sub)
+
+    sub = add("status", _status, "what is running, done, stopped, failed; best per size; budget left")
+    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
+    add_json(sub)
+
+    sub = add("report", _report, "evaluate, time and chart the best trial of every size")
+    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
+    sub.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
+    add_json(sub)
+
+    sub = add("export", _export, "chosen model -> model.onnx, model.pt, model card, parity.json")
+    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
+    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
+    sub.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
+    choice = sub.add_mutually_exclusive_group()
+    choice.add_argument("--trial", metavar="ID", help="this trial")
+    choice.add_argument("--variant", choices=("n", "s", "m", "l", "x"), help="the best trial of this size")
+    choice.add_argument(
+        "--max-latency-ms", type=float, metavar="X", help="the most accurate one that is fast enough (p50)"
+    )
+    choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
+    add_json(sub)
+    return parser
+
+
+def cache_dir() -> Path:
+    """This node's cache: `$SEGSWEEP_CACHE`, else `~/.cache/segsweep`."""
+    return Path(os.environ.get("SEGSWEEP_CACHE") or Path.home() / ".cache" / "segsweep").expanduser().absolute()
+
+
+def _sample(args: argparse.Namespace) -> int:
+    from segsweep.dataset.synthetic import write_sample
+
+    write_sample(args.dir, args.format, args.images, args.seed, args.imgsz)
+    print(f"{args.dir}: {args.images} images in {args.format} format")
+    return 0
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from segsweep.dataset.bundle import PrepareOptions, prepare
+
+    options = PrepareOptions(
+        imgsz=args.imgsz, ratios=_ratios(args.split), seed=args.seed, format=args.format, name=args.name
+    )
+    bundle = prepare(args.src, args.to, options, _counter("prepared"))
+    splits = bundle.manifest.splits
+    if args.json:
+        print(json.dumps({"uri": bundle.uri, "digest": bundle.manifest.digest, "splits": _plain(splits)}, indent=1))
+        return 0
+    for note in bundle.manifest.notes:
+        print(f"note: {note}")
+    for name, split in splits.items():
+        print(f"{name}: {split.images} images, {split.instances} instances")
+    print(bundle.uri)
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from segsweep.config.job import load_job
+
+    job = load_job(args.job, tuple(args.sets))
+    _need("ray", "train")
+    from segsweep.sweep.check import check
+
+    facts = check(job, str(args.job))
+    print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
+    return 0
+
+
+def _sweep(args: argparse.Namespace) -> int:
+    from segsweep.config.job import load_job
+
+    job = load_job(args.job, tuple(args.sets))
+    _need("ray", "train")
+    _need("ultralytics", "train", imported=False)
+    from rich.console import Console
+
+    from segsweep.sweep.run import sweep
+    from segsweep.sweep.status import best_by_variant
+
+    outcome = sweep(job, str(args.job), cache_dir(), Console())
+    for status in ("COMPLETED", "STOPPED", "FAILED", "PENDING"):
+        count = sum(record.status == status for record in outcome.records)
+        print(f"{status.lower()}: {count}")
+    for variant, record in best_by_variant(outcome.records).items():
+        print(f"best {variant}: {record.trial_id}, mask mAP50-95 {record.mask_map50_95:.3f} on val")
+    if outcome.gpu_time_is_spent:
+        print("the GPU-hour budget is spent; raise budget.gpu_hours and run the same command to go on")
+    print(f"next: segsweep report {outcome.run_uri} --out report")
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from segsweep.storage.opening import open_store
+    from segsweep.sweep.status import read_status
+
+    status = read_status(open_store(args.run))
+    print(json.dumps(status.to_json(), indent=1) if args.json else status.to_text())
+    return 0
+
+
+def _report(args: argparse.Namespace) -> int:
+    _need("ultralytics", "train", imported=False)
+    from segsweep.report.build import ReportOptions, build_report
+
+    facts = build_report(args.run, args.out, cache_dir(), ReportOptions(threads=args.threads))
+    print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
+    print(f"open {args.out / 'index.html'}", file=sys.stderr)
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    _need("ultralytics", "train", imported=False)
+    from segsweep.core.selection import Choice
+    from segsweep.deploy.package import export_choice
+    from segsweep.report.build import ReportOptions
+
+    choice = Choice(trial_id=args.trial, variant=args.variant, max_latency_ms=args.max_latency_ms)
+    package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))
+    print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
+    return 0
+
+
+def _ratios(text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    rule = "must be three positive numbers for train, val and test, e.g. 0.7,0.15,0.15"
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as exc:
+        raise ConfigError(Problem("--split", rule, value=text)) from exc
+    if min(train, val, test) <= 0:
+        raise ConfigError(Problem("--split", rule, value=text))
+    total = train + val + test
+    return train / total, val / total, test / total
+
+
+def _counter(verb: str) -> Callable[[int, int], None]:
+    """Progress of counted work on one line of stderr; silent where nobody watches."""
+
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{verb} {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _need(module: str, extra: str, imported: bool = True) -> None:
+    """Fail in words where an optional dependency is missing."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        fix = f"pip install 'segsweep[{extra}]'"
+        raise MissingExtraError(Problem(f"the module {module}", "is not installed", fix=fix))
+    if imported:
+        import_module(module)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return vars(value) if hasattr(value, "__dict__") else value

@@ -1,0 +1,230 @@
+"""A job: one YAML that describes one reproducible sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from segsweep.config.loading import apply_sets, problems_of, read_yaml, validate
+from segsweep.config.search_space import SearchSpace, load_search_space, parse_search_space
+from segsweep.core.hyperparameters import HYPERPARAMETERS, IGNORED_BY_AUTO, broken_rule
+from segsweep.core.ledger import Horizon
+from segsweep.core.trials import ParamValue
+from segsweep.core.variants import VARIANTS, Variant
+from segsweep.errors import ConfigError, Problem
+
+_FROZEN = ConfigDict(extra="forbid", frozen=True)
+Positive = Annotated[int, Field(ge=1, strict=True)]
+
+
+class Budget(BaseModel):
+    """When the sweep ends.
+
+    Attributes:
+        max_epochs: Horizon of a trial, in epochs.
+        trials: Trials in all, over all sizes and all sessions.
+        gpu_hours: GPU-hours in all, over all sessions; None for no limit. CPU trials cost none.
+    """
+
+    model_config = _FROZEN
+
+    max_epochs: Positive
+    trials: Positive
+    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+
+
+class Scheduler(BaseModel):
+    """ASHA's terms: first milestone, and one in how many goes on."""
+
+    model_config = _FROZEN
+
+    grace_epochs: Positive = 1
+    reduction_factor: Annotated[int, Field(ge=2, strict=True)] = 3
+
+
+class Search(BaseModel):
+    """How trials are proposed and compared.
+
+    Attributes:
+        policy: `pooled` keeps an ASHA for each size and one searcher for all; `plain` is Ray's ordinary
+            HyperOptSearch and ASHA with the size as one more choice.
+        startup_trials: Random trials before TPE proposes.
+    """
+
+    model_config = _FROZEN
+
+    policy: Literal["pooled", "plain"] = "pooled"
+    startup_trials: Positive = 8
+
+
+class Resources(BaseModel):
+    """What one trial of a size holds while it runs.
+
+    Attributes:
+        gpus: May be a fraction, so that several trials share a GPU; 0 trains on the CPU.
+        cpus: CPU cores; also the number of threads torch gets.
+    """
+
+    model_config = _FROZEN
+
+    gpus: Annotated[float, Field(ge=0)] = 1.0
+    cpus: Annotated[int, Field(ge=1, strict=True)] = 4
+
+    @field_validator("gpus")
+    @classmethod
+    def _whole_above_one(cls, value: float) -> float:
+        if value > 1:
+            raise ValueError("a trial trains on one GPU at most: a number from 0 to 1")
+        return value
+
+
+class Job(BaseModel):
+    """A validated job.
+
+    Attributes:
+        name: Name of the run; its place is `<storage>/<name>`.
+        dataset: A bundle's folder or `s3://` URI, with or without the digest in its name.
+        storage: Folder or `s3://` URI that holds runs.
+        search_space: File of distributions.
+        variants: Sizes to compare.
+        weights: `coco`, `scratch`, or a folder or s3 prefix that holds `yolov8<v>-seg.pt`.
+        missing_weights: What to do for a size that `weights` lacks.
+        budget: When the sweep ends.
+        scheduler: When trials may be stopped.
+        search: How trials are proposed.
+        resources: Per size; the rest has defaults.
+        concurrency: Trials at the same time; None for as many as fit on what is there at the start.
+        train: Ultralytics training arguments that are not searched.
+        seed: Of the search and of every trial.
+    """
+
+    model_config = _FROZEN
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    dataset: Annotated[str, Field(min_length=1)]
+    storage: Annotated[str, Field(min_length=1)]
+    search_space: Annotated[str, Field(min_length=1)]
+    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = VARIANTS
+    weights: Annotated[str, Field(min_length=1)] = "coco"
+    missing_weights: Literal["error", "scratch"] = "error"
+    budget: Budget
+    scheduler: Scheduler = Scheduler()
+    search: Search = Search()
+    resources: dict[Variant, Resources] = Field(default_factory=dict)
+    concurrency: Positive | None = None
+    train: dict[str, ParamValue] = Field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+
+    @field_validator("variants")
+    @classmethod
+    def _unique(cls, value: tuple[Variant, ...]) -> tuple[Variant, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("every size once")
+        return tuple(sorted(value, key=VARIANTS.index))
+
+    @property
+    def horizon(self) -> Horizon:
+        """How long trials train and where they may be stopped."""
+        return Horizon(self.budget.max_epochs, self.scheduler.grace_epochs, self.scheduler.reduction_factor)
+
+    def resources_of(self, variant: Variant) -> Resources:
+        """What one trial of the size holds."""
+        return self.resources.get(variant, Resources())
+
+
+class JobFile(BaseModel):
+    """A job with the search space it names.
+
+    Attributes:
+        job: The validated job.
+        space: The validated search space.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    job: Job
+    space: SearchSpace
+
+    def default_params(self) -> dict[str, ParamValue]:
+        """What a user gets without a search: the job's own arguments, Ultralytics' defaults for what is searched."""
+        return {name: HYPERPARAMETERS[name].default for name in self.space.distributions}
+
+    def default_of(self, variant: Variant) -> Mapping[str, float] | None:
+        """The default as a point of the size's unit cube, None where it lies outside."""
+        return self.space.unit_point(self.default_params(), variant)
+
+
+def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
+    """Read a job and its search space; `--set search_space.lr0=...` reaches into the space.
+
+    Args:
+        path: The job's YAML.
+        sets: `a.b=value` assignments; those below `search_space.` change the space that the job names.
+
+    Raises:
+        ConfigError: Everything that is wrong with either file, at once.
+    """
+    where = str(path)
+    prefix = "search_space."
+    into_space = tuple(text.removeprefix(prefix) for text in sets if text.startswith(prefix))
+    data = apply_sets(read_yaml(path), [text for text in sets if not text.startswith(prefix)])
+    job: Job | None = None
+    space: SearchSpace | None = None
+    problems: list[Problem] = []
+    try:
+        job = Job.model_validate(data)
+    except ValidationError as exc:
+        problems.extend(problems_of(exc, where))
+    named = data.get("search_space")
+    if isinstance(named, str) and named:
+        try:
+            space = load_search_space(Path(named), into_space)
+        except ConfigError as exc:
+            problems.extend(exc.problems)
+    problems.extend(_clashes(data, space, where))
+    if problems or job is None or space is None:
+        raise ConfigError(problems)
+    return JobFile(job=job, space=space)
+
+
+def from_run(job: Mapping[str, Any], space: Mapping[str, Any]) -> JobFile:
+    """The job of a run, from its `run.json`.
+
+    Raises:
+        ConfigError: The run was written by a version with other rules.
+    """
+    return JobFile(job=validate(Job, job, "run.json"), space=parse_search_space(space, "run.json"))
+
+
+def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> Iterator[Problem]:
+    """Rules over several fields, asked of the raw data so that one wrong field does not hide them."""
+    grace, horizon = (_section(data, name).get(key) for name, key in _HORIZON_FIELDS)
+    if isinstance(grace, int) and isinstance(horizon, int) and grace > horizon >= 1:
+        rule = f"must not exceed budget.max_epochs = {horizon}"
+        yield Problem(where, rule, "scheduler.grace_epochs", str(grace), "lower it or train longer")
+    train = _section(data, "train")
+    searched = space.distributions if space else {}
+    for name, value in train.items():
+        rule = broken_rule(name, value)
+        if rule:
+            yield Problem(where, rule, f"train.{name}", repr(value))
+        elif name in searched:
+            yield Problem(where, "is searched by the search space too", f"train.{name}", repr(value), "keep one")
+    optimizers = space.values_of("optimizer") if space else ()
+    auto_is_possible = "auto" in optimizers if optimizers else train.get("optimizer", "auto") == "auto"
+    ignored = [name for name in IGNORED_BY_AUTO if name in searched]
+    if ignored and auto_is_possible:
+        field = "search_space.optimizer" if optimizers else "train.optimizer"
+        rule = f"optimizer auto ignores {' and '.join(ignored)}, which the search space searches"
+        yield Problem(where, rule, field, "auto", "name an optimizer, e.g. train.optimizer: SGD")
+
+
+_HORIZON_FIELDS = (("scheduler", "grace_epochs"), ("budget", "max_epochs"))
+
+
+def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = data.get(name)
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,70 @@
+"""Asynchronous successive halving for one group of trials: who goes on after a milestone.
+
+The rule is ASHA's (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning",
+https://arxiv.org/abs/1810.05934) with Ray's cutoff: at a milestone a trial goes on if its value reaches the
+(1 - 1/reduction_factor) quantile of the values that others have recorded there. Ties go on. Two of Ray's faults are
+not repeated: NaN never goes on, and the milestones are computed in integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+
+def milestones(grace_epochs: int, reduction_factor: int, max_epochs: int) -> tuple[int, ...]:
+    """Epochs at which a trial may be stopped: grace, grace x factor, ... below the horizon.
+
+    Integer arithmetic: Ray takes a floor of a float logarithm and loses the milestone 81 of (1, 243, 3).
+
+    Args:
+        grace_epochs: First milestone, at least 1.
+        reduction_factor: Ratio of successive milestones, at least 2.
+        max_epochs: The horizon; finishing it is not a milestone.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+    if grace_epochs < 1 or reduction_factor < 2 or max_epochs < grace_epochs:
+        raise ValueError(f"{grace_epochs=} >= 1, {reduction_factor=} >= 2, {max_epochs=} >= grace_epochs must hold")
+    found: list[int] = []
+    epoch = grace_epochs
+    while epoch < max_epochs:
+        found.append(epoch)
+        epoch *= reduction_factor
+    return tuple(found)
+
+
+def goes_on(value: float, recorded: Mapping[str, float], reduction_factor: int) -> bool:
+    """Whether a value at a milestone reaches the cutoff of what others recorded there.
+
+    Args:
+        value: The trial's own value; larger is better. NaN never goes on.
+        recorded: Values of the other trials at this milestone, by trial id. NaN counts as 0, the worst mAP.
+        reduction_factor: As in `milestones`.
+
+    Returns:
+        True as long as nothing was recorded before: the first trial of a group goes on.
+    """
+    if math.isnan(value):
+        return False
+    if not recorded:
+        return True
+    others = [0.0 if math.isnan(other) else other for other in recorded.values()]
+    return bool(value >= np.quantile(others, 1 - 1 / reduction_factor))
+
+
+def rank(value: float, group: Mapping[str, float]) -> float:
+    """Mid-rank of a value within its group, in (0, 1]; 1 is best, ties share the mean of their places.
+
+    Args:
+        value: Larger is better; NaN is worst.
+        group: All values at the same milestone, the trial's own included.
+    """
+    clean = np.array([-math.inf if math.isnan(other) else other for other in group.values()])
+    own = -math.inf if math.isnan(value) else value
+    below = int(np.sum(clean < own))
+    equal = int(np.sum(clean == own))
+    return (below + (equal + 1) / 2) / len(clean)

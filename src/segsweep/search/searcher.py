@@ -1,0 +1,101 @@
+"""The bridge from Ray Tune's searcher interface to the ledger: every trial that Ray asks for becomes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from segsweep.config.job import JobFile
+from segsweep.core.ledger import Ledger
+from segsweep.core.metrics import OBJECTIVE
+from segsweep.core.trials import Status, TrialRecord
+from segsweep.search.proposer import Proposer
+from segsweep.storage.layout import trial_name
+
+_RECORD = "record"
+
+
+def ours(config: Mapping[str, Any]) -> TrialRecord:
+    """The trial's record at the time it was handed to Ray, from the configuration that Ray carries to the worker."""
+    return TrialRecord.from_json(config[_RECORD])
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How much may still be started.
+
+    Attributes:
+        trials: Trials in all.
+        gpu_seconds: GPU-seconds in all, None for no limit.
+    """
+
+    trials: int
+    gpu_seconds: float | None
+
+    def is_spent(self, ledger: Ledger) -> bool:
+        """Whether no new trial may start."""
+        return len(ledger) >= self.trials or self.gpu_time_is_spent(ledger)
+
+    def gpu_time_is_spent(self, ledger: Ledger) -> bool:
+        """Whether running trials must stop too."""
+        return self.gpu_seconds is not None and ledger.gpu_seconds >= self.gpu_seconds
+
+
+class LedgerSearcher(Searcher):  # type: ignore[misc]
+    """Hands Ray the unfinished trials of an earlier session first, then new proposals.
+
+    Args:
+        job: The job.
+        ledger: All trials; new ones are put there before Ray sees them.
+        proposer: Decides new points.
+        allowance: When to stop proposing.
+    """
+
+    def __init__(self, job: JobFile, ledger: Ledger, proposer: Proposer, allowance: Allowance) -> None:
+        super().__init__(metric=OBJECTIVE, mode="max")
+        self._job = job
+        self._ledger = ledger
+        self._proposer = proposer
+        self._allowance = allowance
+        self._unfinished = [record.trial_id for record in ledger.records if not record.status.is_final]
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+        """A configuration for Ray's trial, or FINISHED."""
+        if self._allowance.gpu_time_is_spent(self._ledger):
+            return str(Searcher.FINISHED)
+        if self._unfinished:
+            record = self._ledger[self._unfinished.pop(0)]
+        elif self._allowance.is_spent(self._ledger):
+            return str(Searcher.FINISHED)
+        else:
+            record = self._new_record()
+            self._ledger.put(record)
+        return {_RECORD: record.to_json()}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing: what a trial taught stands in the ledger since its last report."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the trial records are the memory."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: the trial records are the memory."""
+
+    def _new_record(self) -> TrialRecord:
+        number = len(self._ledger) + 1
+        proposal = self._proposer.propose(self._ledger.records, number)
+        trial_id = f"t{number:04d}"
+        return TrialRecord(
+            trial_id=trial_id,
+            number=number,
+            variant=proposal.variant,
+            params=proposal.params,
+            unit=proposal.unit,
+            is_default=proposal.is_default,
+            directory=trial_name(proposal.variant, proposal.params, trial_id),
+            status=Status.PENDING,
+            gpus=self._job.job.resources_of(proposal.variant).gpus,
+        )

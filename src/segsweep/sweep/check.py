@@ -1,0 +1,166 @@
+"""Dry run of a job: everything that would stop a sweep, told at once, and what it would cost at worst."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import yaml
+
+from segsweep.config.job import Job, JobFile
+from segsweep.core.variants import nominal_epoch_cost
+from segsweep.dataset.bundle import Manifest, read_manifest, resolve_bundle
+from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
+from segsweep.storage.opening import check_reachable, open_store
+from segsweep.training.weights import missing_weights
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class CheckFacts:
+    """What a job comes to.
+
+    Attributes:
+        job: The resolved job.
+        bundle_uri: The bundle that `dataset` names.
+        manifest: Its manifest.
+        there: CPUs and GPUs that are there now.
+    """
+
+    job: JobFile
+    bundle_uri: str
+    manifest: Manifest
+    there: dict[str, float]
+
+    @property
+    def worst_case_epochs(self) -> int:
+        """Epochs if no trial were ever stopped."""
+        return self.job.job.budget.trials * self.job.job.budget.max_epochs
+
+    @property
+    def expected_epochs(self) -> float:
+        """Epochs if one in reduction_factor goes on at every milestone and every size's default is fully trained."""
+        job = self.job.job
+        defaults = min(len(job.variants), job.budget.trials)
+        levels = job.horizon.levels
+        spans = zip((0, *levels[:-1]), levels, strict=True)
+        share = sum((end - start) / job.scheduler.reduction_factor**i for i, (start, end) in enumerate(spans))
+        return defaults * job.budget.max_epochs + (job.budget.trials - defaults) * share
+
+    def to_json(self) -> dict[str, Any]:
+        """Facts for `segsweep check --json`."""
+        job = self.job.job
+        return {
+            "job": job.model_dump(mode="json"),
+            "search_space": self.job.space.to_flat(),
+            "dataset": self.bundle_uri,
+            "dataset_digest": self.manifest.digest,
+            "milestones": list(job.horizon.milestones),
+            "max_epochs": job.budget.max_epochs,
+            "worst_case": {"trials": job.budget.trials, "epochs": self.worst_case_epochs},
+            "expected_epochs": round(self.expected_epochs, 1),
+            "nominal_epoch_cost": {variant: round(nominal_epoch_cost(variant), 1) for variant in job.variants},
+            "there": self.there,
+        }
+
+    def to_text(self) -> str:
+        """For a person."""
+        job = self.job.job
+        splits = ", ".join(f"{name} {self.manifest.splits[name].images}" for name in SPLITS)
+        costs = ", ".join(f"{variant} x{nominal_epoch_cost(variant):.1f}" for variant in job.variants)
+        rungs = ", ".join(map(str, job.horizon.milestones)) or "none: every trial trains to the horizon"
+        return "\n".join(
+            [
+                yaml.safe_dump(job.model_dump(mode="json", exclude_none=True), sort_keys=False).rstrip(),
+                "",
+                f"dataset     {self.bundle_uri} ({splits} images, {len(self.manifest.classes)} classes)",
+                f"rungs       epochs {rungs}; horizon {job.budget.max_epochs}",
+                f"cost        at most {job.budget.trials} trials and {self.worst_case_epochs} epochs, "
+                f"about {self.expected_epochs:.0f} epochs with early stopping; one epoch by size: {costs}",
+                f"there       {self.there.get('CPU', 0):g} CPUs, {self.there.get('GPU', 0):g} GPUs",
+                "ok          storage can be written, dataset and weights are there, every size fits",
+            ]
+        )
+
+
+def check(job: JobFile, where: str) -> CheckFacts:
+    """Look at everything a sweep needs without starting one.
+
+    Raises:
+        ConfigError: With every problem found: exit code 2, whatever kind each problem is.
+    """
+    problems: list[Problem] = []
+    manifest: Manifest | None = None
+    bundle_uri = ""
+    try:
+        bundle_uri = resolve_bundle(job.job.dataset)
+        manifest = read_manifest(bundle_uri)
+        problems += _dataset_problems(job.job, manifest, where)
+    except (DatasetError, StorageError, ConfigError) as exc:
+        problems += _as_problems(exc, where, "dataset", job.job.dataset)
+    try:
+        problems += check_reachable(open_store(job.job.storage))
+    except SegsweepError as exc:
+        problems += _as_problems(exc, where, "storage", job.job.storage)
+    try:
+        problems += missing_weights(job.job, where)
+    except SegsweepError as exc:
+        problems += _as_problems(exc, where, "weights", job.job.weights)
+    there = _resources_there()
+    problems += _fit_problems(job.job, there, where)
+    if problems or manifest is None:
+        raise ConfigError(problems)
+    return CheckFacts(job, bundle_uri, manifest, there)
+
+
+def _dataset_problems(job: Job, manifest: Manifest, where: str) -> list[Problem]:
+    problems = [
+        Problem(where, f"the bundle has no {name} images", "dataset", job.dataset, "prepare it again with --split")
+        for name in SPLITS
+        if name not in manifest.splits or not manifest.splits[name].images
+    ]
+    imgsz = job.train.get("imgsz", 640)
+    if isinstance(imgsz, int) and imgsz > manifest.imgsz:
+        rule = f"the bundle's images are {manifest.imgsz} pixels: training would enlarge them"
+        fix = f"prepare with --imgsz {imgsz}, or train at {manifest.imgsz}"
+        problems.append(Problem(where, rule, "train.imgsz", str(imgsz), fix))
+    return problems
+
+
+def _fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]:
+    problems = []
+    for variant in job.variants:
+        wanted = job.resources_of(variant)
+        for kind, amount in (("GPU", wanted.gpus), ("CPU", wanted.cpus)):
+            found = there.get(kind, 0.0)
+            if amount > found:
+                field = f"resources.{variant}.{kind.lower()}s"
+                rule = f"there are {found:g} {kind}s: this size would wait for ever"
+                fix = f"--set {field}={found:g}" if kind == "CPU" or not found else "ask for less"
+                problems.append(Problem(where, rule, field, f"{amount:g}", fix))
+    return problems
+
+
+def _resources_there() -> dict[str, float]:
+    """CPUs and GPUs of the cluster whose address is set, else of this machine."""
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as exc:
+            raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {exc}", value=address)) from exc
+        try:
+            return {kind: amount for kind, amount in ray.cluster_resources().items() if kind in ("CPU", "GPU")}
+        finally:
+            ray.shutdown()
+    from ray._private.accelerators import NvidiaGPUAcceleratorManager  # noqa: PLC0415
+
+    gpus = NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+
+
+def _as_problems(error: SegsweepError, where: str, field: str, value: str) -> list[Problem]:
+    return list(error.problems) or [Problem(where, str(error), field, value)]

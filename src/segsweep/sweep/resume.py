@@ -1,0 +1,63 @@
+"""Going on with a run: what a job may change in between, and what it may not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from segsweep.config.job import JobFile
+from segsweep.errors import Problem, RunError
+from segsweep.storage.run_folder import RunInfo
+
+# More of these only lets the sweep go further; everything else would compare trials that were not treated alike.
+_MAY_CHANGE = ("budget.trials", "budget.gpu_hours", "resources", "concurrency")
+# Places may be spelled another way; their content is compared by digest and by value.
+_PLACES = ("dataset", "storage", "search_space")
+
+
+def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> list[str]:
+    """Compare a job with the run it wants to go on with.
+
+    Args:
+        info: The run as it was started.
+        job: The job now.
+        dataset_digest: Digest of the bundle that the job names now.
+        where: The job's file, for messages.
+
+    Returns:
+        What has changed and may, one line each.
+
+    Raises:
+        RunError: Something has changed that may not; every difference is shown.
+    """
+    before = {**dict(_flat(info.job)), **dict(_flat({"search_space": dict(info.search_space)}))}
+    now = {**dict(_flat(job.job.model_dump(mode="json"))), **dict(_flat({"search_space": job.space.to_flat()}))}
+    before["dataset digest"], now["dataset digest"] = info.dataset_digest, dataset_digest
+    changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+    allowed = {name for name in changed if _may_change(name)}
+    refused = [
+        Problem(
+            where,
+            f"the run {info.name!r} was started with {before.get(name)!r}",
+            name,
+            repr(now.get(name)),
+            "give the job another name, or set it back",
+        )
+        for name in sorted(changed - allowed)
+    ]
+    if refused:
+        raise RunError(refused)
+    return [f"{name}: {before.get(name)!r} -> {now.get(name)!r}" for name in sorted(allowed)]
+
+
+def _may_change(name: str) -> bool:
+    """Whether a dotted name may change; `search_space` alone names a file, what is below it is the space."""
+    return name in _PLACES or any(name == kind or name.startswith(f"{kind}.") for kind in _MAY_CHANGE)
+
+
+def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in data.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,272 @@
+"""The sweep: one driver, from the job to the last trial, interrupted and resumed as often as it takes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from rich.console import Console
+
+from segsweep.config.job import Job, JobFile
+from segsweep.core.ledger import Ledger
+from segsweep.core.trials import Status, TrialRecord
+from segsweep.dataset.bundle import read_manifest, resolve_bundle
+from segsweep.errors import InterruptedSweepError, RunError
+from segsweep.search.proposer import make_proposer
+from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
+from segsweep.search.searcher import Allowance, LedgerSearcher, ours
+from segsweep.storage import layout
+from segsweep.storage.lock import RunLock
+from segsweep.storage.opening import open_store
+from segsweep.storage.run_folder import RunFolder, RunInfo
+from segsweep.sweep.progress import Progress
+from segsweep.sweep.resume import reconcile
+from segsweep.training.task import SweepContext
+from segsweep.training.trainable import trainable
+from segsweep.training.weights import gather_weights
+
+logger = logging.getLogger(__name__)
+
+_RETRIES = 2  # of a trial whose worker died
+_PACKAGES = (
+    "segsweep",
+    "ray",
+    "hyperopt",
+    "ultralytics-opencv-headless",
+    "torch",
+    "torchvision",
+    "albumentations",
+    "numpy",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
+
+    Attributes:
+        run_uri: The run's folder.
+        records: All trials.
+        gpu_time_is_spent: Whether the GPU-hour budget ended it before its last trial.
+    """
+
+    run_uri: str
+    records: tuple[TrialRecord, ...]
+    gpu_time_is_spent: bool
+
+
+def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcome:
+    """Start the sweep, or go on with it where its run exists.
+
+    Args:
+        job: The job and its search space.
+        where: The job's file, for messages.
+        cache_dir: Every node's cache, at the same path.
+        console: Where progress is shown.
+
+    Raises:
+        ConfigError, DatasetError, StorageError: The job cannot be started.
+        RunError: Another driver owns the run, or the job has changed in a way that a run cannot follow.
+        InterruptedSweepError: Ctrl-C or SIGTERM; the same command goes on.
+    """
+    bundle_uri = resolve_bundle(job.job.dataset)
+    digest = read_manifest(bundle_uri).digest
+    store = open_store(job.job.storage, job.job.name)
+    folder = RunFolder(store)
+    over = threading.Event()
+    with RunLock(store, on_lost=over.set):
+        if store.exists(layout.RUN):
+            for line in reconcile(folder.read_info(), job, digest, where):
+                logger.info("changed since the run was started: %s", line)
+        folder.write_info(_info(job, bundle_uri, digest, folder))
+        weights = gather_weights(job.job, store, where)
+        context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights)
+        ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=folder.write_trial)
+        allowance = _allowance(job.job)
+        if _has_work(ledger, allowance):
+            with _session(folder):
+                _run(job, context, ledger, over, console)
+        if over.is_set():
+            raise RunError(f"{store.uri}: another driver has taken the run over; this one has stopped")
+        return Outcome(store.uri, ledger.records, allowance.gpu_time_is_spent(ledger))
+
+
+def _run(job: JobFile, context: SweepContext, ledger: Ledger, over: threading.Event, console: Console) -> None:
+    """Let Ray Tune run until the budget is spent; trials that are cut off wait for the next session."""
+    allowance = _allowance(job.job)
+    searcher = LedgerSearcher(job, ledger, make_proposer(job), allowance)
+    rule = ray_asha_rule(ledger) if job.job.search.policy == "plain" else None
+    scheduler = LedgerScheduler(ledger, rule, lambda: over.is_set() or allowance.gpu_time_is_spent(ledger))
+    with _ray(job.job) as concurrency, tempfile.TemporaryDirectory(prefix="segsweep-ray-") as scratch:
+        with Progress(ledger, allowance, console) as progress:
+            tuner = tune.Tuner(
+                trainable(context, lambda config: _placement(job.job, config)),
+                tune_config=tune.TuneConfig(
+                    search_alg=searcher,
+                    scheduler=scheduler,
+                    num_samples=-1,
+                    max_concurrent_trials=concurrency,
+                    reuse_actors=True,
+                    trial_dirname_creator=lambda trial: ours(trial.config).trial_id,
+                ),
+                run_config=tune.RunConfig(
+                    name=job.job.name,
+                    storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
+                    failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                    callbacks=[_Narrator(ledger, progress, context.run_uri)],
+                    verbose=0,
+                ),
+            )
+            try:
+                tuner.fit()
+            except KeyboardInterrupt as exc:
+                raise InterruptedSweepError(
+                    f"{context.run_uri}: stopped; nothing is lost, the same command goes on from the last epochs"
+                ) from exc
+            finally:
+                for record in ledger.records:
+                    if record.status is Status.RUNNING:
+                        ledger.set_status(record.trial_id, Status.PENDING)
+
+
+class _Narrator(tune.Callback):  # type: ignore[misc]
+    """Tells the ledger what only Ray knows, and the user what has changed."""
+
+    def __init__(self, ledger: Ledger, progress: Progress, run_uri: str) -> None:
+        self._ledger = ledger
+        self._progress = progress
+        self._run_uri = run_uri
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        trial_id = ours(trial.config).trial_id
+        if not self._ledger[trial_id].status.is_final:
+            self._progress.changed(self._ledger.set_status(trial_id, Status.RUNNING))
+
+    def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+        self._tell(ours(trial.config).trial_id)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._tell(ours(trial.config).trial_id)
+
+    def _tell(self, trial_id: str) -> None:
+        record = self._ledger[trial_id]
+        self._progress.changed(record)
+        if record.status is Status.FAILED:
+            log = f"{self._run_uri}/{layout.trial_key(record.directory, layout.TRIAL_LOG)}"
+            logger.error(
+                "trial %s (%s, %s) failed after epoch %d: %s; its log is %s",
+                trial_id, record.variant, dict(record.params), record.epoch, record.error, log,
+            )  # fmt: skip
+
+
+def _has_work(ledger: Ledger, allowance: Allowance) -> bool:
+    unfinished = any(not record.status.is_final for record in ledger.records)
+    return not allowance.gpu_time_is_spent(ledger) and (unfinished or not allowance.is_spent(ledger))
+
+
+def _allowance(job: Job) -> Allowance:
+    hours = job.budget.gpu_hours
+    return Allowance(job.budget.trials, None if hours is None else hours * 3600)
+
+
+def _placement(job: Job, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:
+    wanted = job.resources_of(ours(config).variant)
+    return tune.PlacementGroupFactory([{"CPU": wanted.cpus, **({"GPU": wanted.gpus} if wanted.gpus else {})}])
+
+
+@contextmanager
+def _ray(job: Job) -> Iterator[int]:
+    """A Ray session on the cluster whose address is set, else on this machine; yields how many trials run at once."""
+    os.environ.update(
+        RAY_USAGE_STATS_ENABLED="0",
+        RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+        TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",  # our own metrics.csv is written by the worker
+        TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a failed trial reports an error in place of metrics
+        TUNE_DISABLE_SIGINT_HANDLER="1",  # Ctrl-C reaches us at once
+        TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
+    )
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    local: dict[str, Any] = (
+        {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address == "local" else {}
+    )
+    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **local)
+    before = (
+        signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
+    )
+    try:
+        yield job.concurrency or capacity(job, ray.cluster_resources())
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+        ray.shutdown()
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    """A spot notice or a polite kill ends the sweep like Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def capacity(job: Job, there: Mapping[str, float]) -> int:
+    """Trials of the cheapest size that fit on what is there, at least one."""
+    fits = []
+    for variant in job.variants:
+        wanted = job.resources_of(variant)
+        by_gpu = there.get("GPU", 0.0) / wanted.gpus if wanted.gpus else float("inf")
+        fits.append(int(min(there.get("CPU", 0.0) / wanted.cpus, by_gpu)))
+    return max(1, *fits)
+
+
+def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunInfo:
+    """The run as it is now; when and with what it was first started is kept."""
+    started = _now()
+    environment: Mapping[str, Any] = {"host": platform.node(), "cpus": os.cpu_count(), "platform": platform.platform()}
+    versions: Mapping[str, str] = {package: version(package) for package in _PACKAGES}
+    if folder.store.exists(layout.RUN):
+        first = folder.read_info()
+        started, environment, versions = first.created, first.environment, first.versions
+    return RunInfo(
+        name=job.job.name,
+        job=job.job.model_dump(mode="json"),
+        search_space=job.space.to_flat(),
+        dataset=bundle_uri,
+        dataset_digest=digest,
+        created=started,
+        versions=versions,
+        environment=environment,
+    )
+
+
+@contextmanager
+def _session(folder: RunFolder) -> Iterator[None]:
+    """A record of this driver's session in the run's folder."""
+    started = _now()
+    key = layout.session_key(started.replace("-", "").replace(":", ""))
+    record = {"started": started, "host": platform.node(), "pid": os.getpid(), "ended": None, "reason": None}
+    folder.store.write(key, json.dumps(record).encode())
+    reason = "failed"
+    try:
+        yield
+        reason = "done"
+    except InterruptedSweepError:
+        reason = "interrupted"
+        raise
+    finally:
+        folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,78 @@
+"""What a worker needs to know to train one trial, and the arguments that Ultralytics gets for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segsweep.config.job import Job
+from segsweep.core.trials import ParamValue, TrialRecord
+
+
+@dataclass(frozen=True)
+class SweepContext:
+    """The same for every trial of a sweep; travels to the workers once.
+
+    Attributes:
+        run_uri: The run's folder.
+        bundle_uri: The dataset bundle, with its digest in the name.
+        cache_dir: The node's cache, at the same path on every node.
+        job: The validated job.
+        weights: Size -> key of its initial weights in the run's folder, None for random weights.
+    """
+
+    run_uri: str
+    bundle_uri: str
+    cache_dir: Path
+    job: Job
+    weights: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One trial in its sweep.
+
+    Attributes:
+        context: The sweep's part.
+        record: The trial's own part.
+    """
+
+    context: SweepContext
+    record: TrialRecord
+
+    @property
+    def threads(self) -> int:
+        """CPU threads that torch gets: the cores that were granted."""
+        return self.context.job.resources_of(self.record.variant).cpus
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the trial trains on a GPU."""
+        return self.context.job.resources_of(self.record.variant).gpus > 0
+
+    def arguments(self) -> dict[str, ParamValue]:
+        """Ultralytics' training arguments that decide the result: the job's, the trial's, and what we fix.
+
+        `patience` 0 switches Ultralytics' own early stopping off: the scheduler stops trials, nobody else.
+        """
+        return {
+            **self.context.job.train,
+            **self.record.params,
+            "epochs": self.context.job.budget.max_epochs,
+            "seed": self.context.job.seed,
+            "patience": 0,
+            "deterministic": True,
+        }
+
+    def config_hash(self) -> str:
+        """Identifies what a checkpoint belongs to: arguments, size, initial weights and data."""
+        parts = {
+            "arguments": self.arguments(),
+            "variant": self.record.variant,
+            "weights": self.context.weights[self.record.variant],
+            "bundle": self.context.bundle_uri.rstrip("/").rsplit("/", 1)[-1],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,67 @@
+"""A trial as Ray Tune sees it: one `step` an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ray import tune
+
+from segsweep.core.trials import TrialRecord
+from segsweep.errors import StorageError
+from segsweep.search.scheduler import TRIAL_ERROR
+from segsweep.search.searcher import ours
+from segsweep.training.environment import prepare_environment
+from segsweep.training.rendezvous import SteppedTraining
+from segsweep.training.task import SweepContext, TrialTask
+
+
+class SweepTrainable(tune.Trainable):  # type: ignore[misc]
+    """Trains trials one after another in one worker process, each with a fresh model."""
+
+    def setup(self, config: Mapping[str, Any], context: SweepContext) -> None:
+        """Start the trial that the configuration names.
+
+        Args:
+            config: Holds the trial's record.
+            context: The sweep's part of the task.
+        """
+        self._context = context
+        prepare_environment(context.cache_dir)
+        self._training = self._begin(ours(config))
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next report; a trial that cannot go on says so in place of metrics.
+
+        Raises:
+            StorageError, OSError: Storage or disk failed; Ray starts the trial again from its checkpoint.
+        """
+        try:
+            row = self._training.next_row()
+        except (StorageError, OSError):
+            raise
+        except Exception as exc:  # noqa: BLE001 - the trial boundary: one trial fails, the sweep goes on
+            return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}"}
+        return dict(row) if row is not None else {TRIAL_ERROR: "training ended before its horizon"}
+
+    def reset_config(self, new_config: Mapping[str, Any]) -> bool:
+        """Go on with another trial in this process: importing torch again would cost seconds."""
+        self._training.stop()
+        self._training = self._begin(ours(new_config))
+        return True
+
+    def cleanup(self) -> None:
+        """End the trial where it waits."""
+        self._training.stop()
+
+    def _begin(self, record: TrialRecord) -> SteppedTraining:
+        # Imports Ultralytics, which must find the prepared environment.
+        from segsweep.training.trial import train_trial  # noqa: PLC0415
+
+        task = TrialTask(self._context, record)
+        return SteppedTraining(lambda report: train_trial(task, report), name=record.trial_id)
+
+
+def trainable(context: SweepContext, resources: Callable[[Mapping[str, Any]], Any]) -> Any:
+    """The trainable for one sweep, with the resources that each trial's size asks for."""
+    return tune.with_resources(tune.with_parameters(SweepTrainable, context=context), resources)

@@ -1,0 +1,227 @@
+"""Ultralytics' segmentation trainer, made restartable and quiet.
+
+What differs from upstream, and nothing else does:
+
+- After every epoch it hands over one row of metrics and a complete `Checkpoint`; the extra call after the last epoch
+  (from `final_eval`) does not happen.
+- Every epoch starts from random states, a data order and an empty mosaic buffer derived from (seed, epoch), so that a
+  restart at an epoch boundary draws the same numbers. On the CPU this is exact; with loader workers (GPU) the order of
+  images is the same and their augmentation is seeded a worker.
+- Gradient accumulation is counted here, because upstream keeps the count in a local variable that a restart loses.
+- No callback of any integration runs, whatever is installed or configured.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ultralytics.data.augment import Albumentations
+from ultralytics.models.yolo.segment import SegmentationTrainer
+from ultralytics.utils.torch_utils import unwrap_model
+
+from segsweep.core.metrics import FROM_ULTRALYTICS, OBJECTIVE
+from segsweep.errors import TrialError
+from segsweep.training.checkpoint import Checkpoint
+
+# Called after every epoch with the state so far and whether this epoch's weights are the best.
+EpochEnd = Callable[["TrialTrainer", Mapping[str, float], bool], None]
+
+
+class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
+    """One trial's trainer.
+
+    Args:
+        overrides: Ultralytics' training arguments.
+        config_hash: What checkpoints belong to.
+        threads: CPU threads for torch.
+        resume_from: State to go on from, None to start.
+        on_epoch_end: Called with the trainer, the epoch's row, and whether it is the best so far.
+    """
+
+    def __init__(
+        self,
+        overrides: dict[str, Any],
+        config_hash: str,
+        threads: int,
+        resume_from: Checkpoint | None,
+        on_epoch_end: EpochEnd,
+    ) -> None:
+        self._config_hash = config_hash
+        self._threads = threads
+        self._resume_from = resume_from
+        self._on_epoch_end = on_epoch_end
+        self._rows: list[dict[str, float]] = list(resume_from.rows) if resume_from else []
+        self._best = resume_from.best if resume_from else None
+        self._batches_waiting = 0
+        self._batch_in_epoch = 0
+        self._gradients_waiting: dict[str, torch.Tensor] = {}
+        self._last_row_at = time.perf_counter()
+        super().__init__(overrides=overrides)
+
+    # --- what upstream calls -------------------------------------------------------------------------------------
+
+    def run_callbacks(self, event: str) -> None:
+        """Only ours: integrations would report twice or call home."""
+        if event == "on_train_epoch_start":
+            self._begin_epoch()
+        elif event == "on_fit_epoch_end":
+            self._end_epoch()
+
+    def _build_train_pipeline(self) -> None:
+        super()._build_train_pipeline()
+        # Upstream now calls optimizer_step after every batch; the real accumulation is counted there.
+        self._nominal_accumulate = self.accumulate
+        self.accumulate = 1
+        self._batches_waiting = 0
+
+    def _setup_train(self) -> None:
+        super()._setup_train()
+        if self._resume_from is not None:
+            self._restore(self._resume_from)
+            self._resume_from = None
+
+    def optimizer_step(self) -> None:
+        """Step once `accumulate` batches have been added up, as upstream does, warm-up included."""
+        self._batches_waiting += 1
+        if self._batches_waiting >= self._accumulate_now():
+            super().optimizer_step()
+            self._batches_waiting = 0
+        self._batch_in_epoch += 1
+
+    def save_model(self) -> bool:
+        """Nothing: `on_epoch_end` saves what is needed."""
+        return False
+
+    def save_metrics(self, metrics: Mapping[str, float]) -> None:
+        """Nothing: `on_epoch_end` writes our own metrics.csv."""
+
+    def final_eval(self) -> None:
+        """Nothing: the best epoch has been validated when it was the last."""
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        if self.loss is not None and not bool(self.loss.isfinite()):
+            raise TrialError(f"the training loss became NaN or infinite in epoch {epoch + 1}: the trial diverged")
+        return False
+
+    # --- an epoch ------------------------------------------------------------------------------------------------
+
+    def _begin_epoch(self) -> None:
+        # Ultralytics' select_device sets its own number of threads whenever a device is selected.
+        torch.set_num_threads(self._threads)
+        random.seed(self._epoch_seed)
+        np.random.seed(self._epoch_seed)
+        torch.manual_seed(self._epoch_seed)
+        self._seed_albumentations()
+        dataset = self.train_loader.dataset
+        for index in dataset.buffer:
+            dataset.ims[index], dataset.im_hw0[index], dataset.im_hw[index] = None, None, None
+        dataset.buffer.clear()
+        self.train_loader.generator.manual_seed(self._epoch_seed)
+        self.train_loader.reset()
+        self._batch_in_epoch = 0
+        if self._gradients_waiting:
+            for name, parameter in unwrap_model(self.model).named_parameters():
+                if name in self._gradients_waiting:
+                    parameter.grad = self._gradients_waiting[name].to(parameter.device)
+            self._gradients_waiting = {}
+
+    def _close_dataloader_mosaic(self) -> None:
+        super()._close_dataloader_mosaic()
+        self._seed_albumentations()  # the transforms have been built anew
+
+    @property
+    def _epoch_seed(self) -> int:
+        return int(np.random.SeedSequence([self.args.seed, self.epoch]).generate_state(1)[0])
+
+    def _seed_albumentations(self) -> None:
+        for albumentations in _albumentations_of(self.train_loader.dataset.transforms):
+            albumentations.transform.set_random_seed(self._epoch_seed)
+
+    def _end_epoch(self) -> None:
+        now = time.perf_counter()
+        found = {**self.label_loss_items(self.tloss), **self.metrics}
+        row = {"epoch": float(self.epoch + 1), "seconds": now - self._last_row_at, "batch": float(self.batch_size)}
+        row |= {ours: float(found[theirs]) for theirs, ours in FROM_ULTRALYTICS.items()}
+        row |= {name.replace("lr/pg", "lr_pg"): float(value) for name, value in self.lr.items()}
+        self._last_row_at = now
+        value = row[OBJECTIVE]
+        is_best = not math.isnan(value) and (self._best is None or value > self._best)
+        self._best = value if is_best else self._best
+        self._rows.append(row)
+        self._on_epoch_end(self, row, is_best)
+
+    def _accumulate_now(self) -> int:
+        """Batches an optimizer step, ramped up during warm-up (upstream's formula)."""
+        batches = len(self.train_loader)
+        warmup = self._get_warmup_iterations(batches)
+        done = self.epoch * batches + self._batch_in_epoch
+        if warmup and done <= warmup:
+            return max(1, int(np.interp(done, [0, warmup], [1, self._nominal_accumulate]).round()))
+        return int(self._nominal_accumulate)
+
+    # --- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> list[dict[str, float]]:
+        """Rows of all epochs so far."""
+        return self._rows
+
+    def checkpoint(self) -> Checkpoint:
+        """The state after the epoch that has just ended."""
+        model = unwrap_model(self.model)
+        waiting = self._batches_waiting > 0
+        gradients = {n: p.grad.cpu() for n, p in model.named_parameters() if p.grad is not None} if waiting else None
+        return Checkpoint(
+            config_hash=self._config_hash,
+            epoch=self.epoch + 1,
+            model=model.state_dict(),
+            ema=self.ema.ema.state_dict(),
+            ema_updates=self.ema.updates,
+            optimizer=self.optimizer.state_dict(),
+            scaler=self.scaler.state_dict(),
+            gradients=gradients,
+            batches_waiting=self._batches_waiting,
+            best=self._best,
+            rows=self._rows,
+        )
+
+    def save_weights(self, path: Path) -> None:
+        """Write the averaged weights as a file that `YOLO(path)` loads, in fp32: what was measured is what is kept."""
+        model = deepcopy(self.ema.ema).float().to(memory_format=torch.contiguous_format)
+        model.criterion = None
+        for parameter in model.parameters():
+            parameter.requires_grad = False
+        torch.save({"model": model, "ema": None, "train_args": vars(self.args), "license": "AGPL-3.0"}, path)
+
+    def _restore(self, state: Checkpoint) -> None:
+        model = unwrap_model(self.model)
+        model.load_state_dict(state.model)
+        self.ema.ema.load_state_dict(state.ema)
+        self.ema.updates = state.ema_updates
+        self.optimizer.load_state_dict(state.optimizer)
+        if state.scaler:
+            self.scaler.load_state_dict(state.scaler)
+        self.start_epoch = state.epoch
+        self.scheduler.last_epoch = state.epoch - 1
+        # Upstream clears gradients right before its loop: the ones that wait are put back when the epoch begins.
+        self._gradients_waiting = state.gradients or {}
+        self._batches_waiting = state.batches_waiting
+
+
+def _albumentations_of(transforms: Any) -> Iterator[Albumentations]:
+    """Every Albumentations step in a tree of Ultralytics transforms that has a pipeline."""
+    if isinstance(transforms, Albumentations) and transforms.transform is not None:
+        yield transforms
+    for inner in getattr(transforms, "transforms", None) or ():
+        yield from _albumentations_of(inner)
+    before = getattr(transforms, "pre_transform", None)
+    if before is not None:
+        yield from _albumentations_of(before)
