@@ -1,0 +1,270 @@
+"""COCO JSON: one file a split or one for all, shapes as polygons or run-length masks."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from segsweep.core.geometry import fill
+from segsweep.dataset.formats.coco_shapes import read_shape
+from segsweep.dataset.formats.rle import encode_counts, encode_mask
+from segsweep.dataset.picture import picture_size
+from segsweep.dataset.records import (
+    SPLITS,
+    UNSPLIT,
+    Findings,
+    ImageRecord,
+    Instance,
+    RawDataset,
+    source_group,
+)
+from segsweep.dataset.stems import unique_stems
+from segsweep.errors import DatasetError, Problem
+
+_SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+_HEAD_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class _Document:
+    """One JSON file, its three lists checked to hold mappings."""
+
+    file: Path
+    split: str
+    images: list[dict[str, Any]]
+    annotations: list[dict[str, Any]]
+    categories: list[dict[str, Any]]
+
+
+class CocoFormat:
+    """`annotations/instances_<split>.json`, a single JSON, or a `_annotations.coco.json` in each split's folder."""
+
+    name = "coco"
+
+    def detect(self, source: Path) -> bool:
+        """Whether there is a JSON file that speaks of annotations."""
+        return any(_looks_like_coco(file) for file in _find_files(source))
+
+    def read(self, source: Path) -> RawDataset:
+        """Read all JSON files; classes are told apart by name, in the order of their ids."""
+        files = _find_files(source)
+        if not files:
+            fix = "name the JSON file itself, or another --format"
+            raise DatasetError(Problem(str(source), "must hold annotations/*.json or *.json", fix=fix))
+        root = source if source.is_dir() else source.parent
+        findings = Findings()
+        documents = [document for file in files if (document := _read_document(file, root, findings))]
+        classes = _read_classes(documents, findings)
+        images: dict[str, ImageRecord] = {}
+        for document in documents:
+            for record in _read_images(document, classes, root, findings):
+                if record.name in images:
+                    findings.fault(_shown(document.file, root), "an image must be listed once", value=record.name)
+                images[record.name] = record
+        return RawDataset(
+            format=self.name,
+            classes=tuple(classes),
+            images=tuple(images[name] for name in sorted(images)),
+            notes=findings.notes,
+            problems=tuple(findings.problems),
+        )
+
+    def write(self, dataset: RawDataset, folder: Path) -> None:
+        """Write `images/` and `annotations/instances_<split>.json`; an unsplit dataset is one `instances.json`."""
+        stems = unique_stems([record.name for record in dataset.images])
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        (folder / "annotations").mkdir(exist_ok=True)
+        first_id = 1
+        for split in (*SPLITS, UNSPLIT):
+            records = [record for record in dataset.images if record.split == split]
+            if not records:
+                continue
+            document: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
+            document["categories"] = [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
+            for image_id, record in enumerate(records, start=1):
+                file_name = stems[record.name] + record.path.suffix.lower()
+                shutil.copyfile(record.path, folder / "images" / file_name)
+                width, height = record.size or picture_size(record.path)
+                document["images"].append({"id": image_id, "file_name": file_name, "width": width, "height": height})
+                for one in record.instances:
+                    document["annotations"].append(_annotation(one, first_id, image_id, width, height))
+                    first_id += 1
+            name = f"instances_{split}.json" if split else "instances.json"
+            text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+            (folder / "annotations" / name).write_text(text + "\n", encoding="utf-8")
+
+
+def _find_files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source] if source.suffix == ".json" else []
+    for pattern in ("annotations/instances*.json", "annotations/*.json", "*.json", "*/_annotations.coco.json"):
+        files = sorted(file for file in source.glob(pattern) if file.is_file())
+        if files:
+            return files
+    return []
+
+
+def _looks_like_coco(file: Path) -> bool:
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        head = opened.read(_HEAD_BYTES)
+        opened.seek(max(0, size - _HEAD_BYTES))
+        tail = opened.read(_HEAD_BYTES)
+    return any(key in head or key in tail for key in (b'"annotations"', b'"segmentation"', b'"categories"'))
+
+
+def _split_of(file: Path) -> str:
+    """Split from the words of the file's name, else of its folder's."""
+    for name in (file.stem, file.parent.name):
+        for word in re.findall(r"[a-z]+", name.lower()):
+            if word in _SPLIT_WORDS:
+                return _SPLIT_WORDS[word]
+    return UNSPLIT
+
+
+def _read_document(file: Path, root: Path, findings: Findings) -> _Document | None:
+    where = _shown(file, root)
+    try:
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as exc:
+        findings.fault(where, f"must be JSON: {exc}")
+        return None
+    except OSError as exc:
+        findings.fault(where, f"cannot be read: {exc.strerror}")
+        return None
+    lists = {}
+    for key in ("images", "annotations", "categories"):
+        rows = data.get(key) if isinstance(data, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            findings.fault(where, "must be a list of objects", field=key, value=type(rows).__name__)
+        else:
+            lists[key] = rows
+    return _Document(file, _split_of(file), **lists) if len(lists) == 3 else None
+
+
+def _read_classes(documents: Sequence[_Document], findings: Findings) -> list[str]:
+    ids: dict[str, int] = {}
+    supers = set()
+    used = {(str(document.file), row.get("category_id")) for document in documents for row in document.annotations}
+    in_use = set()
+    for document in documents:
+        known: dict[int, str] = {}
+        for i, row in enumerate(document.categories):
+            at = f"{document.file.name}: categories[{i}]"
+            category_id, name = row.get("id"), row.get("name")
+            if type(category_id) is not int or not isinstance(name, str) or not name.strip():
+                findings.fault(at, "needs a whole number id and a name", value=str(row)[:80])
+                continue
+            if category_id in known or name in known.values():
+                findings.fault(at, "ids and names of categories must differ", value=f"{category_id} {name}")
+                continue
+            known[category_id] = name
+            ids.setdefault(name, category_id)
+            supers.add(row.get("supercategory"))
+            if (str(document.file), category_id) in used:
+                in_use.add(name)
+    # Roboflow lists the project itself as a category 0 that nothing is annotated with.
+    for name in [name for name in ids if name in supers and name not in in_use]:
+        findings.repair("categories that are only a supercategory left out", name)
+        del ids[name]
+    return sorted(ids, key=lambda name: ids[name])
+
+
+def _read_images(document: _Document, classes: list[str], root: Path, findings: Findings) -> Iterator[ImageRecord]:
+    where = _shown(document.file, root)
+    position = {name: index for index, name in enumerate(classes)}
+    categories = {row.get("id"): position.get(str(row.get("name"))) for row in document.categories}
+    sizes = _read_sizes(document, where, findings)
+    instances: dict[int, list[Instance]] = {image_id: [] for image_id in sizes}
+    seen: set[str] = set()
+    for i, row in enumerate(document.annotations):
+        at = f"{where}: annotations[{i}]" + (f" (id {row['id']})" if "id" in row else "")
+        image_id, category = row.get("image_id"), categories.get(row.get("category_id"))
+        if not isinstance(image_id, int) or image_id not in sizes:
+            findings.fault(at, "must be the id of an image of this file", field="image_id", value=str(image_id))
+            continue
+        if category is None:
+            rule, found = "must be the id of a category of this file", str(row.get("category_id"))
+            findings.fault(at, rule, field="category_id", value=found)
+            continue
+        key = json.dumps([image_id, category, row.get("segmentation")])
+        if key in seen:
+            findings.repair("duplicate annotations removed", at)
+            continue
+        seen.add(key)
+        parts = read_shape(row.get("segmentation"), sizes[image_id], at, findings)
+        if parts:
+            instances[image_id].append(Instance(category, parts, crowd=bool(row.get("iscrowd"))))
+    folders = _image_folders(document, root)
+    for i, row in enumerate(document.images):
+        image_id, file_name = row.get("id"), row.get("file_name")
+        if not isinstance(image_id, int) or image_id not in sizes or not isinstance(file_name, str):
+            continue
+        path = next((folder / file_name for folder in folders if (folder / file_name).is_file()), None)
+        if path is None:
+            fix = f"looked in {', '.join(_shown(folder, root) for folder in folders)}"
+            findings.fault(f"{where}: images[{i}]", "the image file is not there", value=file_name, fix=fix)
+            continue
+        size = sizes[image_id]
+        group, objects = source_group(file_name), tuple(instances[image_id])
+        yield ImageRecord(path, _shown(path, root), group, objects, document.split, size)
+
+
+def _read_sizes(document: _Document, where: str, findings: Findings) -> dict[int, tuple[int, int]]:
+    sizes: dict[int, tuple[int, int]] = {}
+    for i, row in enumerate(document.images):
+        at = f"{where}: images[{i}]"
+        image_id, width, height = row.get("id"), row.get("width"), row.get("height")
+        name = PurePosixPath(str(row.get("file_name", "")))
+        if type(image_id) is not int:
+            findings.fault(at, "must be a whole number", field="id", value=str(image_id))
+        elif image_id in sizes:
+            findings.fault(at, "ids of images must differ", field="id", value=str(image_id))
+        elif type(width) is not int or type(height) is not int or min(width, height) < 1:
+            findings.fault(at, "needs width and height in pixels", value=f"{width} x {height}")
+        elif not name.name or name.is_absolute() or ".." in name.parts:
+            findings.fault(at, "must be a path inside the dataset", field="file_name", value=str(name))
+        else:
+            sizes[image_id] = (width, height)
+    return sizes
+
+
+def _image_folders(document: _Document, root: Path) -> list[Path]:
+    """Where the images of a JSON file may lie, most likely first."""
+    beside, stem = document.file.parent, document.file.stem.removeprefix("instances_")
+    inner = [name for name in (stem, document.split, "valid" if document.split == "val" else "") if name]
+    places = [beside, root / "images", root, *(root / "images" / name for name in inner), *(root / n for n in inner)]
+    return [place for place in dict.fromkeys(places) if place.is_dir()]
+
+
+def _annotation(one: Instance, annotation_id: int, image_id: int, width: int, height: int) -> dict[str, Any]:
+    pixels = [part.scaled(width, height) for part in one.parts]
+    mask = fill(pixels, height, width)
+    segmentation: Any
+    if one.crowd or any(part.holes for part in pixels):
+        counts = encode_mask(mask)
+        segmentation = {"size": [height, width], "counts": counts if one.crowd else encode_counts(counts)}
+    else:
+        segmentation = [np.round(part.exterior, 2).ravel().tolist() for part in pixels]
+    outline = np.concatenate([part.exterior for part in pixels])
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    return {
+        "id": annotation_id,
+        "image_id": image_id,
+        "category_id": one.category + 1,
+        "segmentation": segmentation,
+        "area": int(np.count_nonzero(mask)),
+        "bbox": np.round([*low, *(high - low)], 2).tolist(),
+        "iscrowd": int(one.crowd),
+    }
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

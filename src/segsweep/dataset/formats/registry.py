@@ -1,0 +1,57 @@
+"""The formats there are, and which one a folder holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from segsweep.dataset.formats.coco import CocoFormat
+from segsweep.dataset.formats.protocol import Format
+from segsweep.dataset.formats.yolo import YoloFormat
+from segsweep.dataset.records import RawDataset
+from segsweep.errors import ConfigError, DatasetError, Problem
+
+_FORMATS: tuple[Format, ...] = (YoloFormat(), CocoFormat())
+FORMAT_NAMES = tuple(format_.name for format_ in _FORMATS)
+
+
+def find_format(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    for format_ in _FORMATS:
+        if format_.name == name:
+            return format_
+    raise ConfigError(Problem("--format", f"must be one of {', '.join(FORMAT_NAMES)}", value=name))
+
+
+def detect_format(source: Path) -> Format:
+    """The format of the dataset at `source`.
+
+    Raises:
+        DatasetError: Nothing is there, or it is like no format, or like several.
+    """
+    if not source.exists():
+        raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
+    matching = [format_ for format_ in _FORMATS if format_.detect(source)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        names = ", ".join(format_.name for format_ in matching)
+        raise DatasetError(Problem(str(source), f"looks like several formats: {names}", fix="say which with --format"))
+    expected = "a data.yaml (yolo) or annotations/*.json (coco)"
+    raise DatasetError(Problem(str(source), f"must hold {expected}", fix="or name the format with --format"))
+
+
+def read_dataset(source: Path, format_name: str | None) -> RawDataset:
+    """Read a raw dataset, in the format named or the one detected.
+
+    Raises:
+        ConfigError: There is no such format.
+        DatasetError: There is no such dataset here.
+    """
+    format_ = find_format(format_name) if format_name else detect_format(source)
+    if not source.exists():
+        raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
+    return format_.read(source)

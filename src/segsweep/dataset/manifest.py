@@ -1,0 +1,214 @@
+"""A bundle's manifest: what is in it, where it came from, and the digest that names it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from segsweep.dataset.records import SPLITS, Note
+from segsweep.errors import DatasetError, NotFoundError, Problem
+from segsweep.storage import layout
+from segsweep.storage.opening import open_store
+
+SCHEMA = 1
+
+_PATH = re.compile(r"(images|labels)/(train|val|test)/[A-Za-z0-9._-]+\.(jpg|txt)")
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One tar of a bundle.
+
+    Attributes:
+        key: Relative to the bundle.
+        size_bytes: Of the tar.
+        sha256: Of the tar.
+    """
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One image or label file of a bundle.
+
+    Attributes:
+        path: Inside its shard, and inside a node's copy.
+        size_bytes: Of the file.
+        sha256: Of the file.
+        shard: Key of the tar that holds it.
+        source: The image it was made from, by its name in the raw dataset.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    shard: str
+    source: str
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """What one split holds.
+
+    Attributes:
+        images: Number of images.
+        background: Number of images without an instance.
+        instances: Class name -> number of instances.
+    """
+
+    images: int
+    background: int
+    instances: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a bundle came from; no part of the digest.
+
+    Attributes:
+        uri: The raw dataset, as it was named to `prepare`.
+        format: Its format.
+    """
+
+    uri: str
+    format: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that is known about a bundle.
+
+    Attributes:
+        schema: Version of this record.
+        name: The dataset's name.
+        digest: sha256 over classes, parameters and every file's path and hash.
+        classes: Class names; a label row's class is an index into them.
+        imgsz: Longest side of every image, pixels.
+        parameters: All else that shaped the content: split, seed, JPEG quality.
+        source: Where it came from.
+        splits: Facts of train, val and test.
+        shards: In order of key.
+        files: In order of path.
+        notes: What was repaired, left out or decided on the way.
+    """
+
+    schema: int
+    name: str
+    digest: str
+    classes: tuple[str, ...]
+    imgsz: int
+    parameters: Mapping[str, Any]
+    source: Source
+    splits: Mapping[str, SplitFacts]
+    shards: tuple[ShardEntry, ...]
+    files: tuple[FileEntry, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def directory(self) -> str:
+        """The bundle's directory name."""
+        return layout.bundle_name(self.name, self.digest)
+
+    def to_bytes(self) -> bytes:
+        """The content of `manifest.json`; the same manifest gives the same bytes."""
+        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+
+
+_ADAPTER = TypeAdapter(Manifest)
+
+
+def content_digest(
+    classes: tuple[str, ...], imgsz: int, parameters: Mapping[str, Any], files: tuple[FileEntry, ...]
+) -> str:
+    """sha256 over what training sees: the same content has the same digest on every machine and day."""
+    content = {
+        "schema": SCHEMA,
+        "classes": list(classes),
+        "imgsz": imgsz,
+        "parameters": dict(parameters),
+        "files": sorted([file.path, file.sha256] for file in files),
+    }
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """Inverse of `Manifest.to_bytes`.
+
+    Args:
+        data: Content of a `manifest.json`.
+        where: Its URI, for messages.
+
+    Raises:
+        DatasetError: A field is missing or wrong, a split is missing, or the digest is not that of the content; all
+            mistakes are told.
+    """
+    fix = "prepare the dataset anew"
+    try:
+        raw = json.loads(data)
+        found = raw.get("schema") if isinstance(raw, dict) else None
+    except (ValueError, RecursionError) as exc:
+        raise DatasetError(Problem(where, f"must be JSON: {exc}", fix=fix)) from exc
+    if found != SCHEMA:
+        raise DatasetError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found), fix))
+    try:
+        manifest = _ADAPTER.validate_json(data, strict=True)
+    except ValidationError as exc:
+        raise DatasetError([_problem(where, error) for error in exc.errors()]) from exc
+    problems = [Problem(where, rule, field, value, fix) for field, value, rule in _contradictions(manifest)]
+    if problems:
+        raise DatasetError(problems)
+    return manifest
+
+
+def read_manifest(uri: str) -> Manifest:
+    """Read and check the manifest of the bundle at `uri`.
+
+    Args:
+        uri: The bundle itself, digest and all; see `resolve_bundle`.
+
+    Raises:
+        DatasetError: There is no bundle, or its manifest is wrong.
+        StorageError: Its place cannot be read.
+    """
+    store = open_store(uri)
+    where = f"{store.uri}/{layout.MANIFEST}"
+    try:
+        data = store.read(layout.MANIFEST)
+    except NotFoundError as exc:
+        fix = "write one with `segsweep prepare`, or name another"
+        raise DatasetError(Problem(store.uri, f"no bundle is here: it has no {layout.MANIFEST}", fix=fix)) from exc
+    return parse_manifest(data, where)
+
+
+def _problem(where: str, error: Any) -> Problem:
+    field = ".".join(str(step) for step in error["loc"])
+    if error["type"] == "missing":
+        return Problem(where, "the field is missing", field, fix="prepare the dataset anew")
+    return Problem(where, error["msg"].lower(), field, repr(error["input"])[:60], "prepare the dataset anew")
+
+
+def _contradictions(manifest: Manifest) -> list[tuple[str, str, str]]:
+    found = []
+    for split in SPLITS:
+        if split not in manifest.splits or manifest.splits[split].images < 1:
+            found.append((f"splits.{split}", "", "every split must hold images"))
+    keys = {shard.key for shard in manifest.shards}
+    for file in manifest.files:
+        if not _PATH.fullmatch(file.path):
+            found.append(("files", file.path, "a path must be images/<split>/<stem>.jpg or labels/<split>/<stem>.txt"))
+        if file.shard not in keys:
+            found.append(("files", file.shard, "a file's shard must be listed"))
+    digest = content_digest(manifest.classes, manifest.imgsz, manifest.parameters, manifest.files)
+    if digest != manifest.digest:
+        found.append(("digest", manifest.digest, f"must be that of the content, {digest}"))
+    return found

@@ -1,0 +1,124 @@
+"""What a raw dataset is, whatever format it came in: images with their instances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from segsweep.core.geometry import Part
+from segsweep.errors import Problem
+
+SPLITS = ("train", "val", "test")
+UNSPLIT = ""
+
+# Image files by their extension; the same set wherever a folder is searched for images.
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One object in one image.
+
+    Attributes:
+        category: Index into the dataset's classes.
+        parts: Its pieces, at least one; coordinates are fractions of the image's width and height, so that no
+            resize ever moves them.
+        crowd: Whether this is a region of many objects that nobody told apart.
+    """
+
+    category: int
+    parts: tuple[Part, ...]
+    crowd: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ImageRecord:
+    """One image and everything that is known about it before it is opened.
+
+    Attributes:
+        path: The image file.
+        name: Its place in the dataset, a relative POSIX path; unique.
+        group: Images of one group show the same scene and stay in one split.
+        instances: What is annotated in it; empty for a background image.
+        split: One of `SPLITS`, or `UNSPLIT`.
+        size: Width and height in pixels if the annotations state them.
+    """
+
+    path: Path
+    name: str
+    group: str
+    instances: tuple[Instance, ...]
+    split: str = UNSPLIT
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was repaired, left out or is worth knowing; it goes into the manifest.
+
+    Attributes:
+        rule: What was done, e.g. `duplicate rows removed`.
+        count: How often.
+        examples: Where, for the first few.
+    """
+
+    rule: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RawDataset:
+    """A raw dataset as read.
+
+    Attributes:
+        format: Name of the format it came in.
+        classes: Class names; an instance's category is an index into them.
+        images: In order of name.
+        notes: What reading repaired.
+        problems: What is wrong beyond repair; a dataset with problems is not used.
+    """
+
+    format: str
+    classes: tuple[str, ...]
+    images: tuple[ImageRecord, ...]
+    notes: tuple[Note, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+class Findings:
+    """Collects what is wrong with an input while it is read, so that all of it is told at once."""
+
+    _EXAMPLES = 5
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._repairs: dict[str, list[str]] = {}
+
+    def fault(self, where: str, rule: str, *, field: str = "", value: str = "", fix: str = "") -> None:
+        """Record something that cannot be used."""
+        self.problems.append(Problem(where, rule, field, value, fix))
+
+    def repair(self, rule: str, where: str) -> None:
+        """Record something that was mended or left out."""
+        self._repairs.setdefault(rule, []).append(where)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The repairs, in the order of their first appearance."""
+        return tuple(Note(rule, len(at), tuple(at[: self._EXAMPLES])) for rule, at in self._repairs.items())
+
+
+def source_group(name: str) -> str:
+    """The scene an image shows, from its path inside its folder.
+
+    Roboflow writes `<stem>_<original extension>.rf.<hash>.jpg` for each augmented copy of `<stem>`: they are one scene,
+    whatever folder they lie in. Any other image is a scene of its own.
+    """
+    path = PurePosixPath(name)
+    stem, copies, _ = path.name.partition(".rf.")
+    if not copies:
+        return str(path.with_suffix(""))
+    for suffix in IMAGE_SUFFIXES:
+        stem = stem.removesuffix(f"_{suffix[1:]}")
+    return stem

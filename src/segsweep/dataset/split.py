@@ -1,0 +1,115 @@
+"""Splitting: which image is for training, which for choosing, which for the final claim."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from segsweep.dataset.records import SPLITS, ImageRecord
+from segsweep.errors import DatasetError, Problem
+
+DEFAULT_RATIOS = (0.7, 0.15, 0.15)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Images that stay together: how many, and how many of them hold each class."""
+
+    name: str
+    images: int
+    holding: Mapping[int, int]
+
+
+def has_given_splits(images: Iterable[ImageRecord]) -> bool:
+    """Whether the dataset comes with all three splits, and nothing outside them."""
+    return {record.split for record in images} == set(SPLITS)
+
+
+def split_by_ratio(images: Sequence[ImageRecord], ratios: tuple[float, float, float], seed: int) -> dict[str, str]:
+    """Split so that groups stay together, sizes meet the ratios and every split sees every class where it can.
+
+    Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011, "On the Stratification of Multi-Label Data", Algorithm
+    1) over groups instead of images: the class with the fewest groups left is dealt first, each group to the split that
+    still wants most of that class. Groups come in the order of a hash of seed and name, so that the result depends
+    on nothing but the names, the classes they hold, the ratios and the seed.
+
+    Args:
+        images: All images.
+        ratios: Shares of train, val and test; positive.
+        seed: Another seed deals another split.
+
+    Returns:
+        Image name -> split.
+
+    Raises:
+        DatasetError: There are fewer groups than splits.
+    """
+    groups = _gather(images, seed)
+    if len(groups) < len(SPLITS):
+        rule = f"train, val and test need at least 3 images that show different scenes, these are {len(groups)}"
+        raise DatasetError(Problem("split", rule, fix="add images"))
+    dealt = _deal(groups, ratios)
+    _fill_empty(groups, dealt)
+    return {record.name: dealt[record.group] for record in images}
+
+
+def _gather(images: Sequence[ImageRecord], seed: int) -> list[_Group]:
+    count: Counter[str] = Counter()
+    holding: dict[str, Counter[int]] = defaultdict(Counter)
+    for record in images:
+        count[record.group] += 1
+        holding[record.group].update({one.category for one in record.instances if not one.crowd})
+    groups = [_Group(name, count[name], holding[name]) for name in count]
+    return sorted(groups, key=lambda group: hashlib.sha256(f"{seed}:{group.name}".encode()).digest())
+
+
+def _deal(groups: Sequence[_Group], ratios: tuple[float, float, float]) -> dict[str, str]:
+    shares = [ratio / sum(ratios) for ratio in ratios]
+    total = sum(group.images for group in groups)
+    room = [share * total for share in shares]
+    wanted: dict[int, list[float]] = {}
+    waiting: dict[int, list[_Group]] = defaultdict(list)
+    for group in groups:
+        for category in group.holding:
+            waiting[category].append(group)
+    for category, members in waiting.items():
+        wanted[category] = [share * sum(group.holding[category] for group in members) for share in shares]
+
+    dealt: dict[str, str] = {}
+
+    def give(group: _Group, desire: Sequence[float]) -> None:
+        # Most wanted first, then most room, then the order of the splits.
+        best = max(range(len(SPLITS)), key=lambda i: (round(desire[i], 9), round(room[i], 9), -i))
+        dealt[group.name] = SPLITS[best]
+        room[best] -= group.images
+        for category, images in group.holding.items():
+            wanted[category][best] -= images
+
+    while waiting:
+        category = min(waiting, key=lambda one: (len(waiting[one]), one))
+        members = waiting.pop(category)
+        for group in members:
+            give(group, wanted[category])
+        for other in list(waiting):
+            waiting[other] = [group for group in waiting[other] if group.name not in dealt]
+            if not waiting[other]:
+                del waiting[other]
+    for group in groups:
+        if group.name not in dealt:
+            give(group, room)
+    return dealt
+
+
+def _fill_empty(groups: Sequence[_Group], dealt: dict[str, str]) -> None:
+    """Give every empty split one group of the split with the most, if possible one whose classes train keeps."""
+    for split in SPLITS:
+        if split in dealt.values():
+            continue
+        sizes = Counter(dealt.values())
+        donor = max(SPLITS, key=lambda one: sizes[one])
+        members = [group for group in groups if dealt[group.name] == donor]
+        held = Counter(category for group in members for category in group.holding)
+        spare = [group for group in members if all(held[category] > 1 for category in group.holding)]
+        dealt[min(spare or members, key=lambda group: group.images).name] = split

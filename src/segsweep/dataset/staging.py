@@ -1,0 +1,163 @@
+"""Staging: a node fetches a bundle once, verifies all of it, and every trial on that node reads the one copy."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from segsweep.dataset.manifest import Manifest, parse_manifest, read_manifest
+from segsweep.dataset.records import SPLITS
+from segsweep.dataset.shard import unpack_shard, verify_shard
+from segsweep.errors import NoSpaceError, Problem
+from segsweep.storage import layout
+from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.opening import join, open_store
+
+logger = logging.getLogger(__name__)
+
+_SPARE_BYTES = 64_000_000  # label caches, and room for the system to breathe
+
+
+@dataclass(frozen=True)
+class NodeCopy:
+    """A bundle's verified copy on this node.
+
+    Attributes:
+        root: Its folder, absolute; the same on every node that has the same cache folder.
+        manifest: What it holds.
+    """
+
+    root: Path
+    manifest: Manifest
+
+    @property
+    def data_yaml(self) -> Path:
+        """The file that Ultralytics' `data` argument takes."""
+        return self.root / layout.NODE_DATA_YAML
+
+
+def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] | None = None) -> NodeCopy:
+    """Return this node's copy of the bundle; make it if there is none yet.
+
+    Any number of processes may call this at once: one fetches, the others wait for it. The copy is verified file by
+    file, gets its final path by one rename, is finished, and only then marked complete; a copy without the mark is
+    nobody's, and the next call replaces it.
+
+    Args:
+        bundle_uri: The bundle itself, digest and all; see `resolve_bundle`.
+        cache_dir: The node's cache folder; a local disk.
+        finish: Called once on the new copy, at its final path, before anybody else sees it.
+
+    Raises:
+        DatasetError: The bundle is missing or damaged; what was expected and what was found.
+        NoSpaceError: The disk has not enough room; how much is needed and how much there is.
+        StorageError: The bundle or the cache folder cannot be read or written.
+    """
+    bundle_uri = join(bundle_uri)
+    folder = cache_dir.expanduser().absolute() / layout.NODE_BUNDLES
+    root = folder / bundle_uri.rpartition("/")[2]
+    if is_staged(root):
+        return _open_copy(root)
+    with disk_errors(str(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder / f".{root.name}.lock", root.name):
+        if is_staged(root):
+            return _open_copy(root)
+        return _make(bundle_uri, root, finish)
+
+
+def is_staged(root: Path) -> bool:
+    """Whether the folder is a complete copy."""
+    return (root / layout.NODE_COMPLETE).is_file()
+
+
+def _open_copy(root: Path) -> NodeCopy:
+    path = root / layout.MANIFEST
+    with disk_errors(str(path)):
+        data = path.read_bytes()
+    return NodeCopy(root, parse_manifest(data, str(path)))
+
+
+def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None) -> NodeCopy:
+    manifest = read_manifest(bundle_uri)
+    with disk_errors(str(root)):
+        _remove_leftovers(root)
+        _check_room(manifest, root)
+        work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        try:
+            _fetch(bundle_uri, manifest, work, root)
+            work.chmod(0o755)
+            work.rename(root)
+            copy = NodeCopy(root, manifest)
+            if finish is not None:
+                finish(copy)
+            with written_whole(root / layout.NODE_COMPLETE) as mark:
+                mark.write(json.dumps({"digest": manifest.digest, "source": bundle_uri}).encode())
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+    return copy
+
+
+def _fetch(bundle_uri: str, manifest: Manifest, work: Path, root: Path) -> None:
+    store = open_store(bundle_uri)
+    size_mb = sum(shard.size_bytes for shard in manifest.shards) / 1e6
+    logger.info("fetching %s, %.1f MB", bundle_uri, size_mb)
+    with (root.parent / layout.NODE_DOWNLOADS).open("a", encoding="utf-8") as log:
+        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {bundle_uri} {size_mb:.1f} MB\n")
+    for shard in manifest.shards:
+        where = f"{store.uri}/{shard.key}"
+        tar = work / "shard.tar"
+        store.download(shard.key, tar)
+        verify_shard(tar, shard, where)
+        unpack_shard(tar, [file for file in manifest.files if file.shard == shard.key], work, where)
+        tar.unlink()
+    data = {"path": str(root)} | {split: f"images/{split}" for split in SPLITS}
+    text = yaml.safe_dump(data | {"names": dict(enumerate(manifest.classes))}, sort_keys=False, allow_unicode=True)
+    (work / layout.NODE_DATA_YAML).write_text(text, encoding="utf-8")
+    (work / layout.MANIFEST).write_bytes(manifest.to_bytes())
+
+
+def _check_room(manifest: Manifest, root: Path) -> None:
+    largest = max(shard.size_bytes for shard in manifest.shards)
+    block = 4096
+    unpacked = sum(-(-file.size_bytes // block) * block for file in manifest.files)
+    needed, free = unpacked + largest + _SPARE_BYTES, shutil.disk_usage(root.parent).free
+    if free < needed:
+        rule = f"staging {root.name} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
+        raise NoSpaceError(Problem(str(root.parent), rule, fix="free some, or name another cache folder"))
+
+
+def _remove_leftovers(root: Path) -> None:
+    """What a killed process left; the lock is held, so nobody is at work on it."""
+    for path in (root, *root.parent.glob(f".{root.name}-*")):
+        if path.exists():
+            shutil.rmtree(path)
+
+
+@contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
+    """Hold the node's lock on a bundle; the kernel releases it when the process dies."""
+    with disk_errors(str(path)):
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("waiting for another process on this node to stage %s", name)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
