@@ -1,0 +1,239 @@
+"""A trial's weights to ONNX, and the proof that both say the same.
+
+The file has a fixed batch of 1 and a fixed square input, fp32, NMS outside: what `segsweep.inference.predictor` runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from segsweep.errors import ExportError, MissingExtraError, Problem
+from segsweep.inference.decode import Thresholds
+from segsweep.inference.letterbox import Image, Letterbox, Tensor
+from segsweep.inference.masks import mask_iou, pair
+from segsweep.inference.predictor import Session, postprocess
+from segsweep.storage.files import disk_errors
+
+logger = logging.getLogger(__name__)
+
+OPSET = 17  # every onnxruntime since 1.12; newer opsets have no CUDA kernel for Resize
+PRECISION = "fp32"
+PARITY_THRESHOLDS = Thresholds(conf=0.05, iou=0.7, max_det=100)
+
+# What fp32 arithmetic in another order may cost. Measured on yolov8n-seg: scores 1e-5, boxes 1e-2 px.
+SCORE_TOLERANCE = 1e-3
+MASK_IOU_TOLERANCE = 0.98
+
+# What torch, ultralytics and onnx raise for a file or a graph that they cannot use.
+_UPSTREAM_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, AssertionError, OSError)
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """An ONNX file that `onnx.checker` accepts.
+
+    Attributes:
+        path: Where it is.
+        sha256: Of its bytes; the same weights give the same bytes.
+        size_bytes: Its length.
+        imgsz: Side of its square input in pixels.
+        opset: Of its operators.
+        precision: Of its weights and arithmetic.
+    """
+
+    path: Path
+    sha256: str
+    size_bytes: int
+    imgsz: int
+    opset: int = OPSET
+    precision: str = PRECISION
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far torch and ONNX Runtime are apart on the same pixels.
+
+    Attributes:
+        images: Images compared.
+        instances: Instances that both found, paired by mask.
+        unpaired: Instances that only one of them found.
+        raw_max_abs_difference: Largest difference over all raw outputs of all images, in the output's own unit.
+        score_max_abs_difference: The same of class scores alone, 0-1.
+        box_max_abs_difference_px: The same of boxes alone, in canvas pixels.
+        prototype_max_abs_difference: The same of mask prototypes alone.
+        mask_iou_min: Smallest IoU of a pair; None when there is none.
+        mask_iou_mean: Mean IoU of the pairs; None when there is none.
+        conf: Score above which an instance was compared.
+    """
+
+    images: int
+    instances: int
+    unpaired: int
+    raw_max_abs_difference: float
+    score_max_abs_difference: float
+    box_max_abs_difference_px: float
+    prototype_max_abs_difference: float
+    mask_iou_min: float | None
+    mask_iou_mean: float | None
+    conf: float = PARITY_THRESHOLDS.conf
+
+    @property
+    def holds(self) -> bool:
+        """Whether the difference is what a change of arithmetic order explains."""
+        iou_holds = self.mask_iou_mean is None or self.mask_iou_mean >= MASK_IOU_TOLERANCE
+        return self.score_max_abs_difference <= SCORE_TOLERANCE and iou_holds
+
+
+def export_onnx(weights: Path, out: Path, imgsz: int) -> ExportedModel:
+    """Export weights to an ONNX file.
+
+    Args:
+        weights: An Ultralytics YOLOv8-seg checkpoint.
+        out: The file to write, whole or not at all.
+        imgsz: Side of the square input in pixels, a multiple of 32.
+
+    Raises:
+        ExportError: The weights are not a segmentation model, or the graph is not valid.
+        MissingExtraError: ultralytics, onnx or onnxslim is not installed.
+    """
+    with disk_errors(str(out)), tempfile.TemporaryDirectory(prefix="segsweep-export-") as folder:
+        # Ultralytics writes beside the weights, under their name.
+        copy = Path(folder) / "model.pt"
+        shutil.copyfile(weights, copy)
+        with _told(weights, "must be a YOLOv8-seg checkpoint that exports to ONNX"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer's own notes about constants in Ultralytics' code
+            _segmentation_model(copy).export(
+                format="onnx", imgsz=imgsz, batch=1, opset=OPSET, simplify=True, device="cpu", verbose=False
+            )
+        data = _checked(copy.with_suffix(".onnx"), weights)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staged = out.with_name(f".{out.name}.part")
+        staged.write_bytes(data)
+        staged.replace(out)
+    return ExportedModel(out, hashlib.sha256(data).hexdigest(), len(data), imgsz)
+
+
+def measure_parity(weights: Path, onnx: Path, images: Sequence[Path], threads: int) -> Parity:
+    """Compare raw outputs and masks of the two on the same letterboxed images.
+
+    Args:
+        weights: The checkpoint that was exported.
+        onnx: The export.
+        images: Image files, at least one.
+        threads: Threads of either runtime.
+
+    Raises:
+        ExportError: A file cannot be read.
+        MissingExtraError: A runtime is not installed.
+    """
+    import torch  # noqa: PLC0415  (heavy, and only this function needs it)
+
+    session = Session(onnx, threads)
+    torch.set_num_threads(threads)
+    with _told(weights, "must be a YOLOv8-seg checkpoint"):
+        network = _segmentation_model(weights).model.float().eval()
+    canvas = np.empty((1, 3, *session.canvas_shape), np.float32)
+    gaps: list[tuple[float, float, float, float]] = []
+    ious: list[float] = []
+    unpaired = 0
+    for path in images:
+        image = _read(path)
+        letterbox = Letterbox.fit((image.shape[0], image.shape[1]), session.canvas_shape)
+        letterbox.prepare(image, canvas)
+        with torch.inference_mode():
+            # A copy: the head of the network works in place, and `canvas` is ours.
+            (expected, prototypes), _ = network(torch.from_numpy(canvas.copy()))
+        torch_outputs = (expected.numpy(), prototypes.numpy())
+        onnx_outputs = session(canvas)
+        gaps.append(_gaps(torch_outputs, onnx_outputs))
+        found, alone = _compare(torch_outputs, onnx_outputs, letterbox)
+        ious += found
+        unpaired += alone
+    raw, box, score, prototype = np.max(gaps, axis=0)
+    return Parity(
+        images=len(gaps),
+        instances=len(ious),
+        unpaired=unpaired,
+        raw_max_abs_difference=float(raw),
+        score_max_abs_difference=float(score),
+        box_max_abs_difference_px=float(box),
+        prototype_max_abs_difference=float(prototype),
+        mask_iou_min=min(ious) if ious else None,
+        mask_iou_mean=float(np.mean(ious)) if ious else None,
+    )
+
+
+def _segmentation_model(weights: Path) -> Any:
+    try:
+        from ultralytics import YOLO  # noqa: PLC0415  (heavy; reads its environment at import)
+    except ImportError as exc:
+        raise MissingExtraError(Problem("ultralytics", "is needed", fix="pip install 'segsweep[train]'")) from exc
+    model = YOLO(weights)
+    if model.task != "segment":
+        raise ExportError(Problem(str(weights), "must be a segmentation model", "task", str(model.task)))
+    return model
+
+
+def _checked(path: Path, weights: Path) -> bytes:
+    """The exported file's bytes, checked, without the clock and the training machine's paths in its metadata."""
+    import onnx  # noqa: PLC0415  (extra `train`)
+
+    with _told(weights, "must export to a valid ONNX graph"):
+        model = onnx.load(str(path))
+        onnx.checker.check_model(model, full_check=True)
+    kept = {item.key: item.value for item in model.metadata_props if item.key not in ("date", "args", "description")}
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {**kept, "description": "YOLOv8-seg, exported by segsweep"})
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _gaps(
+    torch_outputs: tuple[Tensor, Tensor], onnx_outputs: tuple[Tensor, Tensor]
+) -> tuple[float, float, float, float]:
+    """Largest absolute differences: anywhere, in boxes, in scores, in prototypes."""
+    rows = np.abs(torch_outputs[0][0] - onnx_outputs[0][0]).max(axis=1)
+    prototypes = float(np.abs(torch_outputs[1] - onnx_outputs[1]).max())
+    scores = rows[4 : len(rows) - torch_outputs[1].shape[1]]
+    return max(float(rows.max()), prototypes), float(rows[:4].max()), float(scores.max()), prototypes
+
+
+def _compare(
+    torch_outputs: tuple[Tensor, Tensor], onnx_outputs: tuple[Tensor, Tensor], letterbox: Letterbox
+) -> tuple[list[float], int]:
+    """IoUs of paired instances, and how many had no partner."""
+    _, _, classes, masks = postprocess(*torch_outputs, letterbox, PARITY_THRESHOLDS)
+    _, _, other_classes, other_masks = postprocess(*onnx_outputs, letterbox, PARITY_THRESHOLDS)
+    ious = np.zeros((len(masks), len(other_masks)))
+    for row, column in np.argwhere(classes[:, None] == other_classes[None, :]):
+        ious[row, column] = mask_iou(masks[row], other_masks[column])
+    pairs = pair(ious, floor=0.5)
+    return [float(ious[row, column]) for row, column in pairs], len(masks) + len(other_masks) - 2 * len(pairs)
+
+
+def _read(path: Path) -> Image:
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ExportError(Problem(str(path), "must be an image that OpenCV reads"))
+    return np.asarray(image, np.uint8)
+
+
+@contextmanager
+def _told(where: Path, rule: str) -> Iterator[None]:
+    try:
+        yield
+    except _UPSTREAM_ERRORS as exc:
+        first_line = str(exc).strip().partition("\n")[0]
+        raise ExportError(Problem(str(where), rule, value=f"{type(exc).__name__}: {first_line}")) from exc

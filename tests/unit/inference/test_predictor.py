@@ -1,0 +1,128 @@
+"""The predictor on planted networks, and beside Ultralytics' own on a real one."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from segsweep.errors import ConfigError
+from segsweep.inference.decode import Thresholds
+from segsweep.inference.predictor import Predictor
+
+CAT = (32.0, 32.0, 32.0, 16.0, 0, 0.9, 1.0, 0.0)
+LEFT_HALF_OF_A_DOG = (32.0, 10.0, 20.0, 10.0, 1, 0.5, 0.0, 1.0)
+
+
+def picture(height: int = 64, width: int = 64) -> np.ndarray:
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def test_a_prediction_holds_boxes_scores_classes_and_masks_best_first(planted):
+    found = Predictor(planted(LEFT_HALF_OF_A_DOG, CAT))(picture())
+    assert found.boxes.tolist() == [[16.0, 24.0, 48.0, 40.0], [22.0, 5.0, 42.0, 15.0]]
+    assert found.scores.tolist() == [np.float32(0.9), np.float32(0.5)]
+    assert found.classes.tolist() == [0, 1]
+    assert [mask.area for mask in found.masks] == [32 * 16, 10 * 10]
+    assert found.shape == (64, 64)
+
+
+def test_coordinates_are_those_of_the_image_not_of_the_canvas(planted):
+    found = Predictor(planted(CAT))(picture(128, 256))  # gain 1/4, 16 rows of padding above
+    assert found.boxes.tolist() == [[64.0, 32.0, 192.0, 96.0]]
+    assert found.masks[0].area == 128 * 64
+
+
+def test_a_detection_whose_mask_is_empty_is_dropped(planted):
+    nothing = (32.0, 32.0, 32.0, 16.0, 0, 0.9, -1.0, 0.0)
+    found = Predictor(planted(nothing))(picture())
+    assert (len(found.boxes), len(found.scores), len(found.masks)) == (0, 0, 0)
+
+
+def test_thresholds_are_the_callers(planted):
+    assert Predictor(planted(CAT, LEFT_HALF_OF_A_DOG), thresholds=Thresholds(conf=0.6))(picture()).classes.tolist() == [
+        0
+    ]
+
+
+def test_stages_are_timed_by_the_given_clock(planted):
+    ticks = iter([0.0, 0.001, 0.003, 0.007])
+    times = Predictor(planted(CAT), clock=lambda: next(ticks))(picture()).times
+    assert (times.prepare_ms, times.forward_ms, times.postprocess_ms) == pytest.approx((1.0, 2.0, 4.0))
+    assert times.total_ms == pytest.approx(7.0)
+
+
+def test_class_names_come_from_the_file(planted):
+    assert Predictor(planted(CAT)).session.names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("names", ["", "not python", "{0: 'cat'}", "__import__('os')"])
+def test_names_that_do_not_fit_are_numbered_instead(planted, names):
+    assert Predictor(planted(CAT, names=names)).session.names == ("class0", "class1")
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)]
+)
+def test_an_array_that_is_no_picture_is_refused(planted, image):
+    with pytest.raises(ValueError, match="uint8"):
+        Predictor(planted(CAT))(image)
+
+
+def test_a_file_that_is_no_model_is_named(tmp_path):
+    path = tmp_path / "cat.onnx"
+    path.write_bytes(b"not a model")
+    with pytest.raises(ConfigError, match=r"cat\.onnx: must be an ONNX model") as caught:
+        Predictor(path)
+    assert caught.value.exit_code == 2
+    with pytest.raises(ConfigError, match="gone"):
+        Predictor(tmp_path / "gone.onnx")
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        pytest.param([(1, 84, 8)], id="a detector has no prototypes"),
+        pytest.param([(1, 8, 8), (1, 2, 8, 8)], id="prototypes of another canvas"),
+        pytest.param([(1, 6, 8), (1, 2, 16, 16)], id="no class is left"),
+    ],
+)
+def test_another_kind_of_network_is_refused_with_its_shapes(constant_model, shapes):
+    path = constant_model(*(np.zeros(shape, np.float32) for shape in shapes))
+    with pytest.raises(ConfigError, match=r"\(1, .*must be a YOLOv8-seg model") as caught:
+        Predictor(path)
+    assert caught.value.problems[0].field == "inputs and outputs"
+
+
+def test_the_edge_side_imports_neither_torch_nor_ultralytics():
+    script = "import sys, segsweep.inference.latency; print(sorted({'torch', 'ultralytics', 'ray'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.data
+@pytest.mark.slow(reason="runs Ultralytics beside ours on real photographs")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("size", [None, (333, 500), (1920, 1080)])
+def test_predictions_are_those_of_ultralytics_on_the_same_file(exported_yolov8n, feralcat_images, size):
+    from ultralytics import YOLO
+
+    ours = Predictor(exported_yolov8n, threads=2)
+    theirs = YOLO(exported_yolov8n, task="segment")
+    compared = 0
+    for path in feralcat_images[:8]:
+        image = cv2.imread(str(path))
+        if size:
+            image = cv2.resize(image, size)
+        found = ours(image)
+        [expected] = theirs.predict(
+            image, conf=0.25, iou=0.7, max_det=300, retina_masks=True, imgsz=ours.session.canvas_shape, verbose=False
+        )
+        assert found.classes.tolist() == expected.boxes.cls.int().tolist()
+        assert np.abs(found.boxes - expected.boxes.xyxy.numpy()).max(initial=0.0) < 0.01
+        for mask, other in zip(found.masks, expected.masks.data.numpy() if len(found.masks) else [], strict=True):
+            full = mask.on_image(found.shape)
+            assert (full & (other > 0)).sum() / (full | (other > 0)).sum() >= 0.98
+            compared += 1
+    assert compared >= 8
