@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from segsweep.errors import ConflictError, NotFoundError, UnreachableError
-from segsweep.storage.store import ObjectInfo, Store
+from segsweep.errors import ConflictError, UnreachableError
+from segsweep.storage.store import ObjectInfo, Store, version_holding
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -103,19 +103,11 @@ class RetryingStore:
             try:
                 return write()
             except ConflictError:
-                if calls == 1 or (version := self._version_of(key, data)) is None:
+                if calls == 1 or (version := version_holding(self.store, key, data)) is None:
                     raise
                 return version
 
         return self._retried(attempt)
-
-    def _version_of(self, key: str, data: bytes) -> str | None:
-        """The object's version if it holds exactly `data`."""
-        try:
-            found, version = self.store.read_versioned(key)
-        except NotFoundError:
-            return None
-        return version if found == data else None
 
     def _retried(self, call: Callable[[], _T]) -> _T:
         for attempt in range(1, self._attempts):

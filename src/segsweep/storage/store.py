@@ -4,7 +4,9 @@ Keys are relative POSIX paths (`trials/t0001/trial.json`); they never start with
 Every write is atomic: a reader sees the old bytes or the new ones, whatever is killed in between.
 
 A key that is written with `create` and `replace` is never written with `write`: conditional writes exclude each
-other, an unconditional one asks nobody.
+other, an unconditional one asks nobody. The bytes of such a key name their writer and are never written twice:
+a version may be a digest of the content, which does not see that the same bytes were written again, and after a
+request without an answer, finding one's own bytes is how a store knows that it won.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from segsweep.errors import Problem, StorageError
+from segsweep.errors import NotFoundError, Problem, StorageError
 
 # Names of this kind belong to the stores themselves (temporary files, locks): never a key, never listed.
 RESERVED_PREFIX = ".segsweep-"
@@ -110,6 +112,18 @@ def checked_prefix(uri: str, prefix: str) -> str:
     if prefix and (rule := _broken_rule(f"{prefix}x")):
         raise StorageError(Problem(uri, rule, "prefix", repr(prefix)))
     return prefix
+
+
+def version_holding(store: Store, key: str, data: bytes) -> str | None:
+    """The object's version if it holds exactly `data`; None if it holds something else or is not there.
+
+    Tells whether a conditional write that got no answer, and was refused when sent again, had won the first time.
+    """
+    try:
+        found, version = store.read_versioned(key)
+    except NotFoundError:
+        return None
+    return version if found == data else None
 
 
 def _broken_rule(key: str) -> str:
