@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from segsweep.core.front import cost_matrix, knee
 from segsweep.core.variants import Variant
-from segsweep.errors import ExportError, Problem
+from segsweep.errors import ConfigError, ExportError, Problem
 
 _NEAREST = 3
 
@@ -35,32 +35,30 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class ByTrial:
-    """The model of one trial."""
+class Choice:
+    """Which model is wanted: at most one of these; none of them means the knee of the front.
 
-    trial_id: str
+    Attributes:
+        trial_id: The model of this trial.
+        variant: The finalist of this size.
+        max_latency_ms: The most accurate model whose p50 is at most this.
 
+    Raises:
+        ConfigError: More than one is given, or the latency is no positive number.
+    """
 
-@dataclass(frozen=True)
-class ByVariant:
-    """The finalist of one size."""
+    trial_id: str | None = None
+    variant: Variant | None = None
+    max_latency_ms: float | None = None
 
-    variant: Variant
-
-
-@dataclass(frozen=True)
-class ByLatency:
-    """The most accurate model whose p50 is at most `max_latency_ms`."""
-
-    max_latency_ms: float
-
-
-@dataclass(frozen=True)
-class ByKnee:
-    """The knee of the front, see `segsweep.core.front.KNEE_RULE`."""
-
-
-Choice = ByTrial | ByVariant | ByLatency | ByKnee
+    def __post_init__(self) -> None:
+        given = [name for name, value in vars(self).items() if value is not None]
+        if len(given) > 1:
+            raise ConfigError(Problem("export", "choose by one of them only", value=", ".join(given)))
+        if self.max_latency_ms is not None and not self.max_latency_ms > 0:
+            raise ConfigError(
+                Problem("export", "must be a positive number of ms", "--max-latency-ms", str(self.max_latency_ms))
+            )
 
 
 def choose(candidates: Sequence[Candidate], choice: Choice) -> Candidate:
@@ -71,26 +69,27 @@ def choose(candidates: Sequence[Candidate], choice: Choice) -> Candidate:
     Raises:
         ExportError: No candidate fits; the message names the nearest ones with their figures.
     """
-    match choice:
-        case ByTrial(trial_id):
-            fitting = [c for c in candidates if c.trial_id == trial_id]
-            wanted, rule, near = "--trial", "no model of this trial is at hand", _by_accuracy(candidates)
-            value = trial_id
-        case ByVariant(variant):
-            fitting = _by_accuracy([c for c in candidates if c.variant == variant])
-            wanted, rule, near = "--variant", "no trial of this size was trained to the end", _by_accuracy(candidates)
-            value = variant
-        case ByLatency(limit):
-            fitting = _by_accuracy([c for c in candidates if c.latency_ms <= limit])
-            wanted, rule = "--max-latency-ms", "no model is that fast"
-            near = sorted((c for c in candidates if math.isfinite(c.latency_ms)), key=lambda c: c.latency_ms)
-            value = f"{limit:g}"
-        case ByKnee():
-            row = knee(cost_matrix([c.mask_map50_95 for c in candidates], [c.latency_ms for c in candidates]))
-            fitting = [] if row is None else [candidates[row]]
-            wanted, rule, near, value = "--knee", "no model has both an accuracy and a latency", list(candidates), ""
+    best_first = _by_accuracy(candidates)
+    if choice.trial_id is not None:
+        fitting = [c for c in candidates if c.trial_id == choice.trial_id]
+        problem = Problem(
+            "export", "no model of this trial is at hand", "--trial", choice.trial_id, _nearest(best_first)
+        )
+    elif choice.variant is not None:
+        fitting = [c for c in best_first if c.variant == choice.variant]
+        rule = "no trial of this size was trained to the end"
+        problem = Problem("export", rule, "--variant", choice.variant, _nearest(best_first))
+    elif choice.max_latency_ms is not None:
+        limit = choice.max_latency_ms
+        fitting = [c for c in best_first if c.latency_ms <= limit]
+        fastest_first = sorted((c for c in candidates if math.isfinite(c.latency_ms)), key=lambda c: c.latency_ms)
+        problem = Problem("export", "no model is that fast", "--max-latency-ms", f"{limit:g}", _nearest(fastest_first))
+    else:
+        row = knee(cost_matrix([c.mask_map50_95 for c in candidates], [c.latency_ms for c in candidates]))
+        fitting = [] if row is None else [candidates[row]]
+        problem = Problem("export", "no model has both an accuracy and a latency", "--knee", "", _nearest(candidates))
     if not fitting:
-        raise ExportError(Problem("export", rule, wanted, value, _nearest(near)))
+        raise ExportError(problem)
     return fitting[0]
 
 
