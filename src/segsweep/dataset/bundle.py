@@ -13,7 +13,16 @@ from typing import Any
 
 from segsweep.dataset.formats.registry import read_dataset
 from segsweep.dataset.labels import format_labels
-from segsweep.dataset.manifest import SCHEMA, FileEntry, Manifest, ShardEntry, Source, SplitFacts, content_digest
+from segsweep.dataset.manifest import (
+    SCHEMA,
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    Source,
+    SplitFacts,
+    content_digest,
+    read_manifest,
+)
 from segsweep.dataset.picture import JPEG_QUALITY, MIN_SIDE_PX, encode_jpeg, read_picture
 from segsweep.dataset.records import SPLITS, Findings, ImageRecord, RawDataset
 from segsweep.dataset.resize import resize_longest
@@ -127,7 +136,7 @@ def prepare(source: Path, to: str, options: PrepareOptions, progress: Progress |
         for note in manifest.notes:
             logger.warning("%s: %s (%d): %s", source, note.rule, note.count, ", ".join(note.examples))
         store = open_store(target.uri, manifest.directory)
-        is_new = not store.exists(layout.MANIFEST)
+        is_new = not _is_there(manifest, store)
         if is_new:
             _upload(manifest, Path(work), store)
     return Bundle(store.uri, manifest, is_new)
@@ -143,10 +152,10 @@ def _check(options: PrepareOptions, source: Path) -> str:
         rule = "must be three shares above 0, e.g. 0.7,0.15,0.15"
         problems.append(Problem("--split", rule, value=",".join(map(str, options.ratios))))
     if options.shard_mb < 1:
-        problems.append(Problem("--shard-mb", "must be at least 1", value=str(options.shard_mb)))
+        problems.append(Problem("shard_mb", "must be at least 1", value=str(options.shard_mb)))
     if not _NAME.fullmatch(name):
         rule = "must be 1 to 64 letters, digits, dots, dashes or underscores"
-        problems.append(Problem("--name", rule, value=name))
+        problems.append(Problem("name", rule, value=name))
     if problems:
         raise ConfigError(problems)
     return name
@@ -274,6 +283,13 @@ def _facts(records: Sequence[ImageRecord], classes: Sequence[str]) -> SplitFacts
     counts = Counter(one.category for record in records for one in record.instances if not one.crowd)
     background = sum(all(one.crowd for one in record.instances) for record in records)
     return SplitFacts(len(records), background, {name: counts[index] for index, name in enumerate(classes)})
+
+
+def _is_there(manifest: Manifest, store: Store) -> bool:
+    try:
+        return read_manifest(store.uri).digest == manifest.digest
+    except DatasetError:
+        return False  # none, or a damaged one
 
 
 def _upload(manifest: Manifest, work: Path, store: Store) -> None:

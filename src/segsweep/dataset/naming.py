@@ -36,5 +36,5 @@ def resolve_bundle(uri: str) -> str:
     if found:
         rule = f"several bundles have this name: {', '.join(found)}"
         raise DatasetError(Problem(store.uri, rule, fix="name the one you mean with its digest"))
-    fix = f"write one with `segsweep prepare SRC --to {parent} --name {name}`"
+    fix = f"write one with `segsweep prepare SRC --to {parent}`"
     raise DatasetError(Problem(store.uri, "no bundle is here", fix=fix))

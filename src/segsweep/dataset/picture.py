@@ -52,6 +52,14 @@ def read_picture(path: Path, size: tuple[int, int] | None = None) -> Picture:
     return picture
 
 
+def is_file(path: Path) -> bool:
+    """Whether a path out of a dataset is a file; a path that no file system could hold is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def picture_size(path: Path) -> tuple[int, int]:
     """Width and height of the upright image. Raises as `read_picture`."""
     height, width = read_picture(path).shape[:2]

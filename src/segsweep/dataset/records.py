@@ -110,7 +110,7 @@ class Findings:
 
 
 def source_group(name: str) -> str:
-    """The scene an image shows, from its path inside its folder.
+    """The scene an image shows, from its path in the dataset.
 
     Roboflow writes `<stem>_<original extension>.rf.<hash>.jpg` for each augmented copy of `<stem>`: they are one scene,
     whatever folder they lie in. Any other image is a scene of its own.

@@ -19,7 +19,7 @@ CLASSES = ("disc", "ring", "star", "bar")
 MIN_VISIBLE_PX = 20
 _MIN_VISIBLE_SHARE = 0.15
 
-_SMALLEST, _MIDDLE, _LARGEST = 0.02, 0.15, 0.6  # longest extent of a shape, as a share of the shorter side
+_SMALLEST, _MIDDLE, _LARGEST = 0.02, 0.2, 0.6  # longest extent of a shape, as a share of the shorter side
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +43,19 @@ class _Shape:
 
 
 def render_scene(width: int, height: int, rng: np.random.Generator) -> Scene:
-    """Render a scene of three to seven shapes.
+    """Render a scene of two to six shapes.
 
-    Most shapes are 15 % to 60 % of the shorter side, some as small as 2 %; one scene in three has a bar laid across its
-    largest shape, which cuts it in two.
+    Most shapes are 20 % to 60 % of the shorter side, one in ten is smaller, down to 2 %; one scene in three has a bar
+    laid across its largest shape, which cuts it in two. Each class has its range of hues, which overlap nowhere but
+    leave the outline to be learnt; backgrounds are pale.
 
     Args:
         width: Pixels.
         height: Pixels.
         rng: Everything random comes from here.
     """
-    background = _texture(width, height, _colour(rng), rng)
-    shapes = [_random_shape(width, height, background, rng) for _ in range(int(rng.integers(3, 7)))]
+    background = _texture(width, height, _colour(rng.uniform(0, 360), rng.uniform(0.0, 0.25), rng), rng)
+    shapes = [_random_shape(width, height, rng) for _ in range(int(rng.integers(2, 6)))]
     if rng.random() < 1 / 3:
         shapes.append(_cut(max(shapes, key=lambda shape: np.count_nonzero(shape.mask)), width, height, rng))
     while True:
@@ -85,9 +86,9 @@ def _visible(masks: list[Mask]) -> list[Mask]:
     return visible[::-1]
 
 
-def _random_shape(width: int, height: int, background: npt.NDArray[np.float64], rng: np.random.Generator) -> _Shape:
+def _random_shape(width: int, height: int, rng: np.random.Generator) -> _Shape:
     side = min(width, height)
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         extent = _SMALLEST * (_MIDDLE / _SMALLEST) ** rng.random() * side
     else:
         extent = rng.uniform(_MIDDLE, _LARGEST) * side
@@ -95,9 +96,7 @@ def _random_shape(width: int, height: int, background: npt.NDArray[np.float64], 
     centre = np.array([rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height])
     part = _OUTLINES[category](rng)
     placed = _place(part, centre, extent / 2, rng.uniform(0, 2 * np.pi))
-    mask = fill([placed], height, width)
-    behind = background[mask].mean(axis=0) if mask.any() else np.zeros(3)
-    return _Shape(category, mask, _texture(width, height, _colour(rng, apart_from=behind), rng))
+    return _Shape(category, fill([placed], height, width), _class_texture(category, width, height, rng))
 
 
 def _cut(shape: _Shape, width: int, height: int, rng: np.random.Generator) -> _Shape:
@@ -105,9 +104,8 @@ def _cut(shape: _Shape, width: int, height: int, rng: np.random.Generator) -> _S
     centre = np.array([x.mean() + 0.5, y.mean() + 0.5]) if x.size else np.array([width, height]) / 2
     extent = 1.3 * max(float(np.ptp(x)), float(np.ptp(y)), 8.0) if x.size else 8.0
     bar = _place(_bar(rng), centre, min(extent, 0.9 * max(width, height)) / 2, rng.uniform(0, 2 * np.pi))
-    behind = shape.texture[shape.mask].mean(axis=0) if x.size else np.zeros(3)
-    texture = _texture(width, height, _colour(rng, apart_from=behind), rng)
-    return _Shape(CLASSES.index("bar"), fill([bar], height, width), texture)
+    category = CLASSES.index("bar")
+    return _Shape(category, fill([bar], height, width), _class_texture(category, width, height, rng))
 
 
 def _place(part: Part, centre: npt.NDArray[np.float64], radius: float, angle: float) -> Part:
@@ -143,12 +141,15 @@ def _bar(rng: np.random.Generator) -> Part:
 _OUTLINES: tuple[Callable[[np.random.Generator], Part], ...] = (_disc, _ring, _star, _bar)
 
 
-def _colour(rng: np.random.Generator, apart_from: npt.NDArray[np.float64] | None = None) -> npt.NDArray[np.float64]:
-    """A colour; if `apart_from` another, one that can be told from it."""
-    while True:
-        colour = rng.uniform(30, 225, 3)
-        if apart_from is None or np.abs(colour - apart_from).sum() > 150:
-            return colour
+def _class_texture(category: int, width: int, height: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    hue = 360 * category / len(CLASSES) + rng.uniform(-30, 30)
+    return _texture(width, height, _colour(hue, rng.uniform(0.6, 1.0), rng), rng)
+
+
+def _colour(hue_degrees: float, saturation: float, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """BGR, 0 to 255, of medium to high brightness."""
+    hsv = np.array([[[hue_degrees % 360, saturation, rng.uniform(0.5, 0.9)]]], dtype=np.float32)
+    return np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)[0, 0] * 255, dtype=np.float64)
 
 
 def _texture(

@@ -80,8 +80,12 @@ def _deal(groups: Sequence[_Group], ratios: tuple[float, float, float]) -> dict[
     dealt: dict[str, str] = {}
 
     def give(group: _Group, desire: Sequence[float]) -> None:
-        # Most wanted first, then most room, then the order of the splits.
-        best = max(range(len(SPLITS)), key=lambda i: (round(desire[i], 9), round(room[i], 9), -i))
+        # A split that is not full yet, most wanted first, then most room, then the order of the splits. The paper lets
+        # sizes drift by what the classes ask for; here the stated ratios are kept.
+        def rank(i: int) -> tuple[bool, float, float, int]:
+            return 2 * room[i] >= group.images, round(desire[i], 9), round(room[i], 9), -i
+
+        best = max(range(len(SPLITS)), key=rank)
         dealt[group.name] = SPLITS[best]
         room[best] -= group.images
         for category, images in group.holding.items():

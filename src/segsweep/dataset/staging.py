@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,13 +20,14 @@ import yaml
 from segsweep.dataset.manifest import Manifest, parse_manifest, read_manifest
 from segsweep.dataset.records import SPLITS
 from segsweep.dataset.shard import unpack_shard, verify_shard
-from segsweep.errors import NoSpaceError, Problem
+from segsweep.errors import DatasetError, NoSpaceError, Problem
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors, written_whole
 from segsweep.storage.opening import join, open_store
 
 logger = logging.getLogger(__name__)
 
+_NAMED_BY_DIGEST = re.compile(r"-[0-9a-f]{12}$")
 _SPARE_BYTES = 64_000_000  # label caches, and room for the system to breathe
 
 
@@ -66,7 +68,9 @@ def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] |
     """
     bundle_uri = join(bundle_uri)
     folder = cache_dir.expanduser().absolute() / layout.NODE_BUNDLES
-    root = folder / bundle_uri.rpartition("/")[2]
+    name = bundle_uri.rpartition("/")[2]
+    # The digest in the name makes a look at the bundle's place unnecessary where there is a copy already.
+    root = folder / (name if _NAMED_BY_DIGEST.search(name) else read_manifest(bundle_uri).directory)
     if is_staged(root):
         return _open_copy(root)
     with disk_errors(str(folder)):
@@ -91,10 +95,13 @@ def _open_copy(root: Path) -> NodeCopy:
 
 def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None) -> NodeCopy:
     manifest = read_manifest(bundle_uri)
+    if manifest.directory != root.name:
+        rule = f"the bundle's folder must be named by its content, {manifest.directory}"
+        raise DatasetError(Problem(bundle_uri, rule, fix="copy it to a folder of that name"))
     with disk_errors(str(root)):
         _remove_leftovers(root)
         _check_room(manifest, root)
-        work = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+        work = Path(tempfile.mkdtemp(prefix=f".{root.name}.work-", dir=root.parent))
         try:
             _fetch(bundle_uri, manifest, work, root)
             work.chmod(0o755)
@@ -142,7 +149,7 @@ def _check_room(manifest: Manifest, root: Path) -> None:
 
 def _remove_leftovers(root: Path) -> None:
     """What a killed process left; the lock is held, so nobody is at work on it."""
-    for path in (root, *root.parent.glob(f".{root.name}-*")):
+    for path in (root, *root.parent.glob(f".{root.name}.work-*")):
         if path.exists():
             shutil.rmtree(path)
 

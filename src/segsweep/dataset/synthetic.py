@@ -16,6 +16,7 @@ from segsweep.dataset.records import ImageRecord, Instance, RawDataset
 from segsweep.dataset.scene import CLASSES, render_scene
 from segsweep.dataset.split import DEFAULT_RATIOS, split_by_ratio
 from segsweep.errors import ConfigError, DatasetError, Problem
+from segsweep.storage.files import disk_errors
 
 DEFAULT_IMAGES = 96
 DEFAULT_IMGSZ = 320
@@ -59,21 +60,22 @@ def write_sample(
         raise DatasetError(
             Problem(str(folder), "must be absent or an empty folder", fix="choose another, or remove it")
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside and renamed: a sample that was interrupted is not there.
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
-        rendered, written = Path(work, "rendered"), Path(work, "written")
-        rendered.mkdir()
-        written.mkdir()
-        records = tuple(_render(rendered, index, seed, imgsz) for index in range(images))
-        if format_name == "yolo":
-            splits = split_by_ratio(records, DEFAULT_RATIOS, seed)
-            records = tuple(replace(record, split=splits[record.name]) for record in records)
-        dataset = RawDataset(format_name, CLASSES, records)
-        format_.write(dataset, written)
-        if folder.exists():
-            folder.rmdir()
-        written.rename(folder)
+    with disk_errors(str(folder)):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Written beside and renamed: a sample that was interrupted is not there.
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
+            rendered, written = Path(work, "rendered"), Path(work, "written")
+            rendered.mkdir()
+            written.mkdir()
+            records = tuple(_render(rendered, index, seed, imgsz) for index in range(images))
+            if format_name == "yolo":
+                splits = split_by_ratio(records, DEFAULT_RATIOS, seed)
+                records = tuple(replace(record, split=splits[record.name]) for record in records)
+            dataset = RawDataset(format_name, CLASSES, records)
+            format_.write(dataset, written)
+            if folder.exists():
+                folder.rmdir()
+            written.rename(folder)
     return dataset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 from segsweep.core.geometry import fill
 from segsweep.dataset.formats.coco_shapes import read_shape
 from segsweep.dataset.formats.rle import encode_counts, encode_mask
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.picture import is_file, picture_size
 from segsweep.dataset.records import (
     SPLITS,
     UNSPLIT,
@@ -30,6 +31,7 @@ from segsweep.errors import DatasetError, Problem
 
 _SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 _HEAD_BYTES = 1 << 16
+_MOST_PIXELS = 1 << 28  # of an image: a wrong size must not take all memory when a mask is unpacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,23 +154,23 @@ def _read_document(file: Path, root: Path, findings: Findings) -> _Document | No
 def _read_classes(documents: Sequence[_Document], findings: Findings) -> list[str]:
     ids: dict[str, int] = {}
     supers = set()
-    used = {(str(document.file), row.get("category_id")) for document in documents for row in document.annotations}
     in_use = set()
     for document in documents:
         known: dict[int, str] = {}
+        used = {_integer(row.get("category_id")) for row in document.annotations}
         for i, row in enumerate(document.categories):
             at = f"{document.file.name}: categories[{i}]"
-            category_id, name = row.get("id"), row.get("name")
-            if type(category_id) is not int or not isinstance(name, str) or not name.strip():
-                findings.fault(at, "needs a whole number id and a name", value=str(row)[:80])
+            category_id, name = _integer(row.get("id")), row.get("name")
+            if category_id is None or not isinstance(name, str) or not name.strip():
+                findings.fault(at, "needs a whole number id and a name", value=reprlib.repr(row))
                 continue
             if category_id in known or name in known.values():
                 findings.fault(at, "ids and names of categories must differ", value=f"{category_id} {name}")
                 continue
             known[category_id] = name
             ids.setdefault(name, category_id)
-            supers.add(row.get("supercategory"))
-            if (str(document.file), category_id) in used:
+            supers.add(str(row.get("supercategory")))
+            if category_id in used:
                 in_use.add(name)
     # Roboflow lists the project itself as a category 0 that nothing is annotated with.
     for name in [name for name in ids if name in supers and name not in in_use]:
@@ -180,18 +182,20 @@ def _read_classes(documents: Sequence[_Document], findings: Findings) -> list[st
 def _read_images(document: _Document, classes: list[str], root: Path, findings: Findings) -> Iterator[ImageRecord]:
     where = _shown(document.file, root)
     position = {name: index for index, name in enumerate(classes)}
-    categories = {row.get("id"): position.get(str(row.get("name"))) for row in document.categories}
+    categories = {_integer(row.get("id")): position.get(str(row.get("name"))) for row in document.categories}
     sizes = _read_sizes(document, where, findings)
     instances: dict[int, list[Instance]] = {image_id: [] for image_id in sizes}
     seen: set[str] = set()
     for i, row in enumerate(document.annotations):
-        at = f"{where}: annotations[{i}]" + (f" (id {row['id']})" if "id" in row else "")
-        image_id, category = row.get("image_id"), categories.get(row.get("category_id"))
-        if not isinstance(image_id, int) or image_id not in sizes:
-            findings.fault(at, "must be the id of an image of this file", field="image_id", value=str(image_id))
+        at = f"{where}: annotations[{i}]"
+        image_id, category_id = _integer(row.get("image_id")), _integer(row.get("category_id"))
+        category = None if category_id is None else categories.get(category_id)
+        if image_id is None or image_id not in sizes:
+            rule, found = "must be the id of an image of this file", reprlib.repr(row.get("image_id"))
+            findings.fault(at, rule, field="image_id", value=found)
             continue
         if category is None:
-            rule, found = "must be the id of a category of this file", str(row.get("category_id"))
+            rule, found = "must be the id of a category of this file", reprlib.repr(row.get("category_id"))
             findings.fault(at, rule, field="category_id", value=found)
             continue
         key = json.dumps([image_id, category, row.get("segmentation")])
@@ -204,33 +208,35 @@ def _read_images(document: _Document, classes: list[str], root: Path, findings: 
             instances[image_id].append(Instance(category, parts, crowd=bool(row.get("iscrowd"))))
     folders = _image_folders(document, root)
     for i, row in enumerate(document.images):
-        image_id, file_name = row.get("id"), row.get("file_name")
-        if not isinstance(image_id, int) or image_id not in sizes or not isinstance(file_name, str):
+        image_id, file_name = _integer(row.get("id")), str(row.get("file_name"))
+        if image_id is None or image_id not in sizes:
             continue
-        path = next((folder / file_name for folder in folders if (folder / file_name).is_file()), None)
+        path = next((folder / file_name for folder in folders if is_file(folder / file_name)), None)
         if path is None:
             fix = f"looked in {', '.join(_shown(folder, root) for folder in folders)}"
             findings.fault(f"{where}: images[{i}]", "the image file is not there", value=file_name, fix=fix)
             continue
-        size = sizes[image_id]
-        group, objects = source_group(file_name), tuple(instances[image_id])
-        yield ImageRecord(path, _shown(path, root), group, objects, document.split, size)
+        name, objects = _shown(path, root), tuple(instances[image_id])
+        yield ImageRecord(path, name, source_group(name), objects, document.split, sizes[image_id])
 
 
 def _read_sizes(document: _Document, where: str, findings: Findings) -> dict[int, tuple[int, int]]:
     sizes: dict[int, tuple[int, int]] = {}
     for i, row in enumerate(document.images):
         at = f"{where}: images[{i}]"
-        image_id, width, height = row.get("id"), row.get("width"), row.get("height")
-        name = PurePosixPath(str(row.get("file_name", "")))
-        if type(image_id) is not int:
-            findings.fault(at, "must be a whole number", field="id", value=str(image_id))
+        image_id, width, height = (_integer(row.get(key)) for key in ("id", "width", "height"))
+        name = row.get("file_name")
+        path = PurePosixPath(name if isinstance(name, str) else "")
+        if image_id is None:
+            findings.fault(at, "must be a whole number", field="id", value=reprlib.repr(row.get("id")))
         elif image_id in sizes:
             findings.fault(at, "ids of images must differ", field="id", value=str(image_id))
-        elif type(width) is not int or type(height) is not int or min(width, height) < 1:
-            findings.fault(at, "needs width and height in pixels", value=f"{width} x {height}")
-        elif not name.name or name.is_absolute() or ".." in name.parts:
-            findings.fault(at, "must be a path inside the dataset", field="file_name", value=str(name))
+        elif width is None or height is None or min(width, height) < 1 or width * height > _MOST_PIXELS:
+            findings.fault(
+                at, "needs width and height in pixels", value=f"{row.get('width')!r} x {row.get('height')!r}"
+            )
+        elif not path.name or path.is_absolute() or ".." in path.parts:
+            findings.fault(at, "must be a path inside the dataset", field="file_name", value=reprlib.repr(name))
         else:
             sizes[image_id] = (width, height)
     return sizes
@@ -264,6 +270,10 @@ def _annotation(one: Instance, annotation_id: int, image_id: int, width: int, he
         "bbox": np.round([*low, *(high - low)], 2).tolist(),
         "iscrowd": int(one.crowd),
     }
+
+
+def _integer(value: object) -> int | None:
+    return value if type(value) is int else None
 
 
 def _shown(path: Path, root: Path) -> str:

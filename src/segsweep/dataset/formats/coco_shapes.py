@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def read_shape(segmentation: Any, size: tuple[int, int], at: str, findings: Find
     if not isinstance(segmentation, list) or not segmentation:
         rule = "must be a list of polygons or a run-length mask"
         fix = "segment the object: a box alone is not enough"
-        findings.fault(at, rule, field="segmentation", value=str(segmentation)[:60], fix=fix)
+        findings.fault(at, rule, field="segmentation", value=reprlib.repr(segmentation), fix=fix)
         return ()
     parts = [_read_polygon(polygon, size, at, findings) for polygon in segmentation]
     return tuple(part for part in parts if part is not None)
@@ -39,9 +40,10 @@ def _read_polygon(polygon: Any, size: tuple[int, int], at: str, findings: Findin
     numbers = isinstance(polygon, list) and all(type(value) in (int, float) for value in polygon)
     if not numbers or len(polygon) % 2 or len(polygon) < 6:
         rule = "a polygon needs at least 3 points, as a flat list of x and y"
-        findings.fault(at, rule, field="segmentation", value=str(polygon)[:60])
+        findings.fault(at, rule, field="segmentation", value=reprlib.repr(polygon))
         return None
-    ring = clip(np.array(polygon, dtype=np.float64).reshape(-1, 2) / size, at, findings)
+    pixels = np.array([float(str(value)) for value in polygon]).reshape(-1, 2)  # as text an endless number is infinite
+    ring = clip(pixels / size, at, findings)
     if ring is None:
         return None
     if area(ring) == 0:
@@ -54,7 +56,7 @@ def _read_mask(rle: dict[Any, Any], size: tuple[int, int], at: str, findings: Fi
     width, height = size
     if rle.get("size") != [height, width]:
         rule = f"must be the image's height and width, [{height}, {width}]"
-        findings.fault(at, rule, field="segmentation.size", value=str(rle.get("size"))[:60])
+        findings.fault(at, rule, field="segmentation.size", value=reprlib.repr(rle.get("size")))
         return ()
     counts = rle.get("counts")
     try:
@@ -65,7 +67,7 @@ def _read_mask(rle: dict[Any, Any], size: tuple[int, int], at: str, findings: Fi
         mask = decode_mask(counts, height, width)
     except ValueError as exc:
         rule = f"cannot be decoded: {exc}"
-        findings.fault(at, rule, field="segmentation.counts", value=str(counts)[:40])
+        findings.fault(at, rule, field="segmentation.counts", value=reprlib.repr(counts))
         return ()
     parts = trace(mask)
     if not parts:

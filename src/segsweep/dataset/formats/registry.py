@@ -9,6 +9,7 @@ from segsweep.dataset.formats.protocol import Format
 from segsweep.dataset.formats.yolo import YoloFormat
 from segsweep.dataset.records import RawDataset
 from segsweep.errors import ConfigError, DatasetError, Problem
+from segsweep.storage.files import disk_errors
 
 _FORMATS: tuple[Format, ...] = (YoloFormat(), CocoFormat())
 FORMAT_NAMES = tuple(format_.name for format_ in _FORMATS)
@@ -26,14 +27,22 @@ def find_format(name: str) -> Format:
     raise ConfigError(Problem("--format", f"must be one of {', '.join(FORMAT_NAMES)}", value=name))
 
 
-def detect_format(source: Path) -> Format:
-    """The format of the dataset at `source`.
+def read_dataset(source: Path, format_name: str | None) -> RawDataset:
+    """Read a raw dataset, in the format named or the one detected.
 
     Raises:
-        DatasetError: Nothing is there, or it is like no format, or like several.
+        ConfigError: There is no such format.
+        DatasetError: There is no such dataset here, or it is like no format, or like several.
+        StorageError: The place cannot be read.
     """
-    if not source.exists():
-        raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
+    named = find_format(format_name) if format_name else None
+    with disk_errors(str(source)):
+        if not source.exists():
+            raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
+        return (named or _detect_format(source)).read(source)
+
+
+def _detect_format(source: Path) -> Format:
     matching = [format_ for format_ in _FORMATS if format_.detect(source)]
     if len(matching) == 1:
         return matching[0]
@@ -42,16 +51,3 @@ def detect_format(source: Path) -> Format:
         raise DatasetError(Problem(str(source), f"looks like several formats: {names}", fix="say which with --format"))
     expected = "a data.yaml (yolo) or annotations/*.json (coco)"
     raise DatasetError(Problem(str(source), f"must hold {expected}", fix="or name the format with --format"))
-
-
-def read_dataset(source: Path, format_name: str | None) -> RawDataset:
-    """Read a raw dataset, in the format named or the one detected.
-
-    Raises:
-        ConfigError: There is no such format.
-        DatasetError: There is no such dataset here.
-    """
-    format_ = find_format(format_name) if format_name else detect_format(source)
-    if not source.exists():
-        raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
-    return format_.read(source)

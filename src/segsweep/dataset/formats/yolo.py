@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import reprlib
 import shutil
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from segsweep.dataset.labels import format_labels, parse_labels
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.picture import is_file, picture_size
 from segsweep.dataset.records import (
     IMAGE_SUFFIXES,
     SPLITS,
@@ -26,6 +27,9 @@ from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
 
 DATA_YAML = "data.yaml"
+
+# LabelImg and CVAT leave it among the labels.
+_CLASS_LIST = "classes.txt"
 
 # What data.yaml may call the splits.
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -63,11 +67,11 @@ class YoloFormat:
         class_ids = list(layout.names)
         for split, entries in layout.splits.items():
             for entry in entries:
-                for path, inner in _list_images(layout, split, entry, findings):
+                for path in _list_images(layout, split, entry, findings):
                     if path in images:
                         findings.repair("images named by two splits, kept in the first", _shown(path, layout.file))
                         continue
-                    images[path] = _read_image(path, inner, split, layout, class_ids, findings)
+                    images[path] = _read_image(path, split, layout, class_ids, findings)
         _report_orphans(images, layout, findings)
         if not images and not findings.problems:
             findings.fault(str(file), "names no folder with images", fix="correct train, val and test")
@@ -81,8 +85,8 @@ class YoloFormat:
 
     def write(self, dataset: RawDataset, folder: Path) -> None:
         """Write `images/<split>/`, `labels/<split>/` and data.yaml; an unsplit dataset is one `train` folder."""
-        present = [split for split in SPLITS if any(record.split == split for record in dataset.images)]
-        folders = {split: split for split in present} or {UNSPLIT: "train"}
+        present = {record.split for record in dataset.images}
+        folders = {split: split or "train" for split in (*SPLITS, UNSPLIT) if split in present}
         stems = unique_stems([record.name for record in dataset.images])
         for record in dataset.images:
             inner, stem = folders[record.split], stems[record.name]
@@ -112,7 +116,7 @@ def _read_layout(file: Path, findings: Findings) -> _Layout:
     where = str(file)
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
+    except (yaml.YAMLError, ValueError, RecursionError) as exc:
         raise DatasetError(Problem(where, f"must be YAML: {' '.join(str(exc).split())}")) from exc
     if not isinstance(data, dict):
         raise DatasetError(Problem(where, "must be a mapping with train, val, test and names"))
@@ -121,12 +125,14 @@ def _read_layout(file: Path, findings: Findings) -> _Layout:
         entry: Any = next((data[key] for key in keys if data.get(key)), [])
         entries = entry if isinstance(entry, list) else [entry]
         if not all(isinstance(one, str) for one in entries):
-            findings.fault(where, "must be a folder, a list file or a list of them", field=split, value=str(entry))
+            findings.fault(
+                where, "must be a folder, a list file or a list of them", field=split, value=reprlib.repr(entry)
+            )
             continue
         splits[split] = entries
     root = data.get("path")
     if root is not None and not isinstance(root, str):
-        findings.fault(where, "must be a folder", field="path", value=str(root))
+        findings.fault(where, "must be a folder", field="path", value=reprlib.repr(root))
         root = None
     names = _read_names(data, where, findings)
     return _Layout(file, file.parent / (root or "."), names, splits)
@@ -137,10 +143,12 @@ def _read_names(data: dict[Any, Any], where: str, findings: Findings) -> dict[in
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict) or not names:
-        findings.fault(where, "must list the classes, or map their ids to names", field="names", value=str(names))
+        findings.fault(
+            where, "must list the classes, or map their ids to names", field="names", value=reprlib.repr(names)
+        )
         return {}
     if not all(type(key) is int and key >= 0 for key in names):
-        findings.fault(where, "class ids must be whole numbers from 0", field="names", value=str(list(names)))
+        findings.fault(where, "class ids must be whole numbers from 0", field="names", value=reprlib.repr(list(names)))
         return {}
     texts = {key: str(names[key]).strip() for key in sorted(names)}
     doubled = sorted({text for text in texts.values() if list(texts.values()).count(text) > 1})
@@ -148,12 +156,12 @@ def _read_names(data: dict[Any, Any], where: str, findings: Findings) -> dict[in
         findings.fault(where, "class names must differ and not be empty", field="names", value=", ".join(doubled))
     nc = data.get("nc", len(texts))
     if nc != len(texts):
-        findings.fault(where, f"must be the number of names, {len(texts)}", field="nc", value=str(nc))
+        findings.fault(where, f"must be the number of names, {len(texts)}", field="nc", value=reprlib.repr(nc))
     return texts
 
 
-def _list_images(layout: _Layout, split: str, entry: str, findings: Findings) -> list[tuple[Path, str]]:
-    """Images of one entry of data.yaml, each with its path inside the entry's folder."""
+def _list_images(layout: _Layout, split: str, entry: str, findings: Findings) -> list[Path]:
+    """Images of one entry of data.yaml."""
     place = _resolve(layout, entry)
     if place is None:
         findings.repair(f"{DATA_YAML} names a folder that is not there", f"{split}: {entry}")
@@ -166,21 +174,21 @@ def _list_images(layout: _Layout, split: str, entry: str, findings: Findings) ->
         for name in sorted(files):
             path = Path(parent) / name
             if path.suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                found.append((path, path.relative_to(place).as_posix()))
+                found.append(path)
     if not found:
         findings.repair(f"{DATA_YAML} names a folder without images", f"{split}: {entry}")
     return found
 
 
-def _read_list(file: Path, findings: Findings) -> list[tuple[Path, str]]:
+def _read_list(file: Path, findings: Findings) -> list[Path]:
     found = []
     lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         path = file.parent / line.strip()
-        if path.is_file():
-            found.append((Path(os.path.normpath(path)), PurePosixPath(line.strip()).name))
+        if is_file(path):
+            found.append(Path(os.path.normpath(path)))
         else:
             findings.fault(f"{file}:{number}", "names an image that is not there", value=line.strip())
     return found
@@ -193,14 +201,12 @@ def _resolve(layout: _Layout, entry: str) -> Path | None:
     while inside.startswith("../"):
         inside = inside.removeprefix("../")
     for candidate in (layout.root / entry, beside / entry, beside / inside):
-        if candidate.exists():
+        if candidate.is_dir() or is_file(candidate):
             return Path(os.path.normpath(candidate))
     return None
 
 
-def _read_image(
-    path: Path, inner: str, split: str, layout: _Layout, class_ids: list[int], findings: Findings
-) -> ImageRecord:
+def _read_image(path: Path, split: str, layout: _Layout, class_ids: list[int], findings: Findings) -> ImageRecord:
     label = _label_path(path)
     instances: tuple[Instance, ...] = ()
     where = _shown(label, layout.file)
@@ -212,7 +218,8 @@ def _read_image(
         findings.fault(where, "must be a text file")
     except OSError as exc:
         findings.fault(where, f"cannot be read: {exc.strerror}")
-    return ImageRecord(path, _shown(path, layout.file), source_group(inner), instances, split)
+    name = _shown(path, layout.file)
+    return ImageRecord(path, name, source_group(name), instances, split)
 
 
 def _label_path(image: Path) -> Path:
@@ -227,7 +234,7 @@ def _report_orphans(images: dict[Path, ImageRecord], layout: _Layout, findings: 
     for folder in sorted({label.parent for label in expected}):
         if folder.name == "labels" or "labels" in folder.parts:
             for label in sorted(folder.glob("*.txt")):
-                if label not in expected and not label.name.startswith("."):
+                if label not in expected and label.name != _CLASS_LIST and not label.name.startswith("."):
                     fix = "add the image or remove the label"
                     findings.fault(_shown(label, layout.file), "is a label without an image", fix=fix)
 
