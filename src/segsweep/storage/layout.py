@@ -26,6 +26,18 @@ NODE_BUNDLES = "bundles"
 NODE_DOWNLOADS = "downloads.log"
 NODE_DATA_YAML = "data.yaml"
 NODE_COMPLETE = "complete.json"
+NODE_REPORTS = "reports"
+
+REPORT_PAGE = "index.html"
+REPORT_FACTS = "facts.json"
+REPORT_FRONT = "front.csv"
+REPORT_TRIALS = "trials.csv"
+REPORT_PICTURE = "front.png"
+
+PACKAGE_ONNX = "model.onnx"
+PACKAGE_WEIGHTS = "model.pt"
+PACKAGE_CARD = "README.md"
+PACKAGE_PARITY = "parity.json"
 
 _NAME_LIMIT = 120
 
