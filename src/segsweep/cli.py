@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from segsweep import __version__
+import segsweep
 from segsweep.errors import ConfigError, MissingExtraError, Problem, SegsweepError
 
 logger = logging.getLogger("segsweep")
@@ -58,11 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segsweep",
-        description="Sweep YOLOv8-seg over a Ray cluster, see the accuracy-versus-speed front, ship the model you choose.",
+        description=segsweep.__doc__,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"segsweep {__version__}")
+    parser.add_argument("--version", action="version", version=f"segsweep {segsweep.__version__}")
     commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
 
     def add(name: str, function: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "raw dataset -> bundle: resized, split, sharded, hashed",
         "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
     )
-    sub.add_argument("src", metavar="SRC", help="folder of the raw dataset")
+    sub.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
     sub.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
     sub.add_argument("--format", choices=("coco", "yolo"), help="raw dataset format; recognised where absent")
     sub.add_argument("--name", help="the bundle's name; the source folder's where absent")
@@ -160,15 +160,10 @@ def _prepare(args: argparse.Namespace) -> int:
         imgsz=args.imgsz, ratios=_ratios(args.split), seed=args.seed, format=args.format, name=args.name
     )
     bundle = prepare(args.src, args.to, options, _counter("prepared"))
-    splits = bundle.manifest.splits
     if args.json:
-        print(json.dumps({"uri": bundle.uri, "digest": bundle.manifest.digest, "splits": _plain(splits)}, indent=1))
-        return 0
-    for note in bundle.manifest.notes:
-        print(f"note: {note}")
-    for name, split in splits.items():
-        print(f"{name}: {split.images} images, {split.instances} instances")
-    print(bundle.uri)
+        print(json.dumps(bundle.to_json(), indent=1))
+    else:
+        print(bundle.to_text())
     return 0
 
 
@@ -273,8 +268,3 @@ def _need(module: str, extra: str, imported: bool = True) -> None:
     if imported:
         import_module(module)
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return vars(value) if hasattr(value, "__dict__") else value

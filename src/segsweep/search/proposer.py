@@ -56,12 +56,18 @@ def _default(job: JobFile, variant: Variant) -> Proposal:
     return Proposal(variant, job.default_params(), job.default_of(variant), is_default=True)
 
 
+def _startup_trials(job: JobFile) -> int:
+    """Observations before TPE proposes: the job's random trials, beside the defaults that TPE sees too."""
+    inside = sum(job.default_of(variant) is not None for variant in job.job.variants)
+    return job.job.search.startup_trials + inside
+
+
 class PooledProposer:
     """One searcher for all sizes, in unit coordinates, on losses ranked within the size at equal budget."""
 
     def __init__(self, job: JobFile) -> None:
         self._job = job
-        self._tpe = TPE(job.space.distributions, job.job.seed, job.job.search.startup_trials)
+        self._tpe = TPE(job.space.distributions, job.job.seed, _startup_trials(job))
 
     def propose(self, records: Sequence[TrialRecord], number: int) -> Proposal:
         """See `Proposer`."""
@@ -81,7 +87,7 @@ class PlainProposer:
         self._job = job
         sizes = Distribution(choice=job.job.variants)
         self._space = {_VARIANT: sizes, **job.space.distributions}
-        self._tpe = TPE(self._space, job.job.seed, job.job.search.startup_trials)
+        self._tpe = TPE(self._space, job.job.seed, _startup_trials(job))
 
     def propose(self, records: Sequence[TrialRecord], number: int) -> Proposal:
         """See `Proposer`."""

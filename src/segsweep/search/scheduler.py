@@ -55,7 +55,9 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """The worker died more often than retries allow."""
+        """The worker died more often than retries allow; a trial that has ended before stays as it is."""
+        if self._ledger[ours(trial.config).trial_id].status.is_final:
+            return
         error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"
         self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error)
 
@@ -71,6 +73,10 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             if trial.status in (trial.PENDING, trial.PAUSED):
                 return trial
         return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles this for `Tuner.restore`, which is never used; the trial records are the memory."""
+        return {}
 
     def debug_string(self) -> str:
         """One line for Ray's own log."""

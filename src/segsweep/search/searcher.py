@@ -78,14 +78,19 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing: what a trial taught stands in the ledger since its last report."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles this for `Tuner.restore`, which is never used; the trial records are the memory."""
+        return {}
+
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the trial records are the memory."""
+        """Nothing, as above."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing: the trial records are the memory."""
+        """Nothing, as above."""
 
     def _new_record(self) -> TrialRecord:
-        number = len(self._ledger) + 1
+        # Not the count: a trial's directory may have been removed by hand, and no id is given twice.
+        number = max((record.number for record in self._ledger.records), default=0) + 1
         proposal = self._proposer.propose(self._ledger.records, number)
         trial_id = f"t{number:04d}"
         return TrialRecord(

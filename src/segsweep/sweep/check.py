@@ -11,12 +11,12 @@ import yaml
 
 from segsweep.config.job import Job, JobFile
 from segsweep.core.variants import nominal_epoch_cost
-from segsweep.dataset.bundle import Manifest, read_manifest, resolve_bundle
+from segsweep.dataset.manifest import Manifest, read_manifest
+from segsweep.dataset.naming import resolve_bundle
+from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store
 from segsweep.training.weights import missing_weights
-
-SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class CheckFacts:
         defaults = min(len(job.variants), job.budget.trials)
         levels = job.horizon.levels
         spans = zip((0, *levels[:-1]), levels, strict=True)
-        share = sum((end - start) / job.scheduler.reduction_factor**i for i, (start, end) in enumerate(spans))
+        share: float = sum((end - start) / job.scheduler.reduction_factor**i for i, (start, end) in enumerate(spans))
         return defaults * job.budget.max_epochs + (job.budget.trials - defaults) * share
 
     def to_json(self) -> dict[str, Any]:

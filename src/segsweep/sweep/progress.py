@@ -123,7 +123,7 @@ class Progress:
         if not ended or done <= 0:
             return None
         mean = sum(record.epoch for record in ended) / len(ended)
-        left = (self._allowance.trials - len(records)) * mean
+        left = max(0, self._allowance.trials - len(records)) * mean
         left += sum(max(0.0, mean - record.epoch) for record in records if not record.status.is_final)
         return left * (self._clock() - self._started) / done
 

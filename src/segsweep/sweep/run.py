@@ -10,10 +10,10 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ import ray
 from ray import tune
 from rich.console import Console
 
+import segsweep
 from segsweep.config.job import Job, JobFile
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
-from segsweep.dataset.bundle import read_manifest, resolve_bundle
+from segsweep.dataset.manifest import read_manifest
+from segsweep.dataset.naming import resolve_bundle
 from segsweep.errors import InterruptedSweepError, RunError
 from segsweep.search.proposer import make_proposer
 from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
@@ -42,16 +44,7 @@ from segsweep.training.weights import gather_weights
 logger = logging.getLogger(__name__)
 
 _RETRIES = 2  # of a trial whose worker died
-_PACKAGES = (
-    "segsweep",
-    "ray",
-    "hyperopt",
-    "ultralytics-opencv-headless",
-    "torch",
-    "torchvision",
-    "albumentations",
-    "numpy",
-)
+_PACKAGES = ("ray", "hyperopt", "ultralytics", "ultralytics-opencv-headless", "torch", "albumentations", "numpy")
 
 
 @dataclass(frozen=True)
@@ -127,6 +120,7 @@ def _run(job: JobFile, context: SweepContext, ledger: Ledger, over: threading.Ev
                     name=job.job.name,
                     storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
                     failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
                     callbacks=[_Narrator(ledger, progress, context.run_uri)],
                     verbose=0,
                 ),
@@ -150,6 +144,10 @@ class _Narrator(tune.Callback):  # type: ignore[misc]
         self._ledger = ledger
         self._progress = progress
         self._run_uri = run_uri
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray pickles this for `Tuner.restore`, which is never used; the trial records are the memory."""
+        return {}
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         trial_id = ours(trial.config).trial_id
@@ -194,16 +192,18 @@ def _ray(job: Job) -> Iterator[int]:
     os.environ.update(
         RAY_USAGE_STATS_ENABLED="0",
         RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0",
+        RAY_AIR_NEW_OUTPUT="0",  # the other output prints a banner whatever its verbosity
         TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",  # our own metrics.csv is written by the worker
         TUNE_DISABLE_STRICT_METRIC_CHECKING="1",  # a failed trial reports an error in place of metrics
         TUNE_DISABLE_SIGINT_HANDLER="1",  # Ctrl-C reaches us at once
         TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
     )
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
     address = os.environ.get("RAY_ADDRESS") or "local"
     local: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address == "local" else {}
     )
-    ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING, **local)
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
     before = (
         signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
     )
@@ -234,7 +234,7 @@ def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunI
     """The run as it is now; when and with what it was first started is kept."""
     started = _now()
     environment: Mapping[str, Any] = {"host": platform.node(), "cpus": os.cpu_count(), "platform": platform.platform()}
-    versions: Mapping[str, str] = {package: version(package) for package in _PACKAGES}
+    versions = _versions()
     if folder.store.exists(layout.RUN):
         first = folder.read_info()
         started, environment, versions = first.created, first.environment, first.versions
@@ -266,6 +266,15 @@ def _session(folder: RunFolder) -> Iterator[None]:
         raise
     finally:
         folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
+
+
+def _versions() -> Mapping[str, str]:
+    """What decides the numbers, as installed here."""
+    found = {"segsweep": segsweep.__version__}
+    for package in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
 
 
 def _now() -> str:

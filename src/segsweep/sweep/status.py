@@ -9,6 +9,7 @@ from typing import Any
 
 from segsweep.config.job import JobFile, from_run
 from segsweep.core.trials import Status, TrialRecord
+from segsweep.core.variants import VARIANTS
 from segsweep.storage.lock import Owner, read_owner
 from segsweep.storage.run_folder import RunFolder
 from segsweep.storage.store import Store
@@ -52,7 +53,7 @@ class RunStatus:
         horizon = self.job.job.budget.max_epochs
         for record in self.trials:
             value = "-" if record.mask_map50_95 is None else f"{record.mask_map50_95:.4f}"
-            tail = "  default" if record.is_default else f"  {record.error}" if record.error else ""
+            tail = ("  default" if record.is_default else "") + (f"  {record.error}" if record.error else "")
             lines.append(
                 f"{record.trial_id:<7} {record.variant:<4} {record.status:<10} {record.epoch:>2}/{horizon:<2}"
                 f"  {value:>19}{tail}"
@@ -122,7 +123,7 @@ def best_by_variant(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
         other = best.get(record.variant)
         if other is None or other.mask_map50_95 is None or value > other.mask_map50_95:
             best[record.variant] = record
-    return dict(sorted(best.items(), key=lambda item: "nsmlx".index(item[0])))
+    return {variant: best[variant] for variant in VARIANTS if variant in best}
 
 
 def _at_rest(record: TrialRecord) -> TrialRecord:

@@ -31,27 +31,33 @@ class SteppedTraining:
         self._rows: queue.Queue[Row | None] = queue.Queue(maxsize=1)
         self._go = threading.Semaphore(0)
         self._stopping = False
+        self._ended = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def next_row(self) -> Row | None:
-        """Let the loop run to its next report and return the row; None when the loop has ended.
+        """Let the loop run to its next report and return the row; None when the loop has ended or was stopped.
 
         Raises:
-            Exception: Whatever the loop raised.
+            Exception: Whatever the loop raised, once.
         """
+        if self._ended:
+            return None
         if self._thread.ident is None:
             self._thread.start()
         else:
             self._go.release()
         row = self._rows.get()
-        if row is None and self._error is not None:
-            raise self._error
+        if row is None:
+            self._ended = True
+            if self._error is not None:
+                raise self._error
         return row
 
     def stop(self) -> None:
         """End the loop at the report where it waits, and wait until it has unwound."""
         self._stopping = True
+        self._ended = True
         self._go.release()
         if self._thread.ident is not None:
             self._thread.join()
@@ -68,6 +74,8 @@ class SteppedTraining:
                 self._rows.put(None)
 
     def _report(self, row: Row) -> None:
+        if self._stopping:
+            raise StopTraining  # a report on the way out must not wait for somebody who has left
         self._rows.put(row)
         self._go.acquire()
         if self._stopping:

@@ -78,7 +78,8 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
     def _build_train_pipeline(self) -> None:
         super()._build_train_pipeline()
         # Upstream now calls optimizer_step after every batch; the real accumulation is counted there.
-        self._nominal_accumulate = self.accumulate
+        accumulate: int = self.accumulate
+        self._nominal_accumulate = accumulate
         self.accumulate = 1
         self._batches_waiting = 0
 
@@ -165,7 +166,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         done = self.epoch * batches + self._batch_in_epoch
         if warmup and done <= warmup:
             return max(1, int(np.interp(done, [0, warmup], [1, self._nominal_accumulate]).round()))
-        return int(self._nominal_accumulate)
+        return self._nominal_accumulate
 
     # --- state ---------------------------------------------------------------------------------------------------
 

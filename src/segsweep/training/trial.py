@@ -96,7 +96,10 @@ def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, 
 
 
 def _amp(uses_gpu: bool) -> str | bool:
-    """bf16 where the GPU has it: Ultralytics' fp16 check downloads a model, which a cluster node cannot. GPU: untested."""
+    """bf16 where the GPU has it: Ultralytics' fp16 check downloads a model, which a cluster node cannot.
+
+    The GPU side is untested.
+    """
     if not uses_gpu:
         return False
     import torch  # noqa: PLC0415 - asked only where there is a GPU

@@ -92,7 +92,7 @@ def node_weights(run: Store, key: str, cache_dir: Path) -> Path:
 def _obtain(job: Job, variant: Variant, folder: Path, where: str) -> Path | None:
     path = folder / weights_name(variant)
     if job.weights == COCO:
-        return _download_coco(variant, path, where)
+        return _download_coco(path, where)
     try:
         open_store(job.weights).download(path.name, path)
     except NotFoundError:
@@ -100,7 +100,7 @@ def _obtain(job: Job, variant: Variant, folder: Path, where: str) -> Path | None
     return path
 
 
-def _download_coco(variant: Variant, path: Path, where: str) -> Path:
+def _download_coco(path: Path, where: str) -> Path:
     # A process of its own: this one has Ultralytics switched to offline for good.
     code = "import sys; from ultralytics.utils.downloads import attempt_download_asset as get; get(sys.argv[1])"
     done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True)
