@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from segsweep.config.loading import apply_sets, problems_of, read_yaml, validate
+from segsweep.config.loading import Real, Scalar, apply_sets, problems_of, read_yaml, validate
 from segsweep.config.search_space import SearchSpace, load_search_space, parse_search_space
 from segsweep.core.hyperparameters import HYPERPARAMETERS, IGNORED_BY_AUTO, broken_rule
 from segsweep.core.ledger import Horizon
@@ -16,7 +16,7 @@ from segsweep.core.trials import ParamValue
 from segsweep.core.variants import VARIANTS, Variant
 from segsweep.errors import ConfigError, Problem
 
-_FROZEN = ConfigDict(extra="forbid", frozen=True)
+_FROZEN = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 Positive = Annotated[int, Field(ge=1, strict=True)]
 
 
@@ -33,7 +33,7 @@ class Budget(BaseModel):
 
     max_epochs: Positive
     trials: Positive
-    gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    gpu_hours: Annotated[Real, Field(gt=0)] | None = None
 
 
 class Scheduler(BaseModel):
@@ -70,7 +70,7 @@ class Resources(BaseModel):
 
     model_config = _FROZEN
 
-    gpus: Annotated[float, Field(ge=0)] = 1.0
+    gpus: Annotated[Real, Field(ge=0)] = 1.0
     cpus: Annotated[int, Field(ge=1, strict=True)] = 4
 
     @field_validator("gpus")
@@ -98,7 +98,7 @@ class Job(BaseModel):
         resources: Per size; the rest has defaults.
         concurrency: Trials at the same time; None for as many as fit on what is there at the start.
         train: Ultralytics training arguments that are not searched.
-        seed: Of the search and of every trial.
+        seed: Of the search and of every trial; NumPy takes 32 bits.
     """
 
     model_config = _FROZEN
@@ -107,7 +107,7 @@ class Job(BaseModel):
     dataset: Annotated[str, Field(min_length=1)]
     storage: Annotated[str, Field(min_length=1)]
     search_space: Annotated[str, Field(min_length=1)]
-    variants: Annotated[tuple[Variant, ...], Field(min_length=1)] = VARIANTS
+    variants: tuple[Variant, ...] = VARIANTS
     weights: Annotated[str, Field(min_length=1)] = "coco"
     missing_weights: Literal["error", "scratch"] = "error"
     budget: Budget
@@ -115,14 +115,14 @@ class Job(BaseModel):
     search: Search = Search()
     resources: dict[Variant, Resources] = Field(default_factory=dict)
     concurrency: Positive | None = None
-    train: dict[str, ParamValue] = Field(default_factory=dict)
-    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    train: dict[str, Scalar] = Field(default_factory=dict)
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
 
     @field_validator("variants")
     @classmethod
     def _unique(cls, value: tuple[Variant, ...]) -> tuple[Variant, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("every size once")
+        if not value or len(set(value)) < len(value):
+            raise ValueError("must name at least one size, and every size once")
         return tuple(sorted(value, key=VARIANTS.index))
 
     @property
@@ -170,14 +170,18 @@ def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
     where = str(path)
     prefix = "search_space."
     into_space = tuple(text.removeprefix(prefix) for text in sets if text.startswith(prefix))
-    data = apply_sets(read_yaml(path), [text for text in sets if not text.startswith(prefix)])
+    data = read_yaml(path)
     job: Job | None = None
     space: SearchSpace | None = None
     problems: list[Problem] = []
     try:
+        data = apply_sets(data, [text for text in sets if not text.startswith(prefix)])
+    except ConfigError as exc:
+        problems.extend(exc.problems)
+    try:
         job = Job.model_validate(data)
     except ValidationError as exc:
-        problems.extend(problems_of(exc, where))
+        problems.extend(problems_of(exc, where, Job))
     named = data.get("search_space")
     if isinstance(named, str) and named:
         try:
@@ -209,6 +213,8 @@ def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> 
     searched = space.distributions if space else {}
     for name, value in train.items():
         rule = broken_rule(name, value)
+        if not isinstance(value, float | int | str | bool):
+            continue  # the model has said so
         if rule:
             yield Problem(where, rule, f"train.{name}", repr(value))
         elif name in searched:

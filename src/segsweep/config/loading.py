@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, PlainValidator, ValidationError
 
+from segsweep.core.trials import ParamValue
 from segsweep.errors import ConfigError, Problem
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
+def _scalar(value: Any) -> Any:
+    if type(value) not in (float, int, str, bool):
+        raise ValueError("must be a number, a text, true or false")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if type(value) not in (float, int):
+        raise ValueError("must be a number")
+    return value
+
+
+# Field types: a number is a number, not a text that looks like one, and a union breaks one rule, not one a member.
+Real = Annotated[float, Field(strict=True)]
+Number = Annotated[float | int, PlainValidator(_number)]
+Scalar = Annotated[ParamValue, PlainValidator(_scalar)]
+
+
 class _Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
-    """SafeLoader that refuses duplicate keys; YAML would silently keep the last one."""
+    """SafeLoader that refuses duplicate keys, where YAML silently keeps the last one, and reads 1e-4 as a number."""
+
+
+# YAML 1.1 wants 1.0e-4 and takes 1e-4 for a text; nobody who writes it means one.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+.0123456789"),
+)
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+    keys = [loader.construct_object(key, deep=True) for key in own]
     for index, key in enumerate(keys):
         if key in keys[:index]:
-            line = node.value[index][0].start_mark
-            raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=line)
+            raise yaml.MarkedYAMLError(problem=f"key {key!r} stands twice", problem_mark=own[index].start_mark)
     return loader.construct_mapping(node, deep=True)
 
 
@@ -45,7 +74,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from exc
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(Problem(where, f"cannot be read: {exc}")) from exc
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date that does not exist
         raise ConfigError(Problem(where, f"is not YAML: {' '.join(str(exc).split())}")) from exc
     if not isinstance(data, dict):
         raise ConfigError(Problem(where, "must be a mapping of names to values", value=type(data).__name__))
@@ -68,7 +97,7 @@ def apply_sets(data: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
             continue
         try:
             parsed = yaml.load(value, _Loader)  # noqa: S506 - a SafeLoader
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError):
             problems.append(Problem("--set", "the value is not YAML", value=text))
             continue
         place: Any = result
@@ -92,20 +121,45 @@ def validate(model: type[ModelT], data: Mapping[str, Any], where: str) -> ModelT
     try:
         return model.model_validate(data)
     except ValidationError as exc:
-        raise ConfigError(list(problems_of(exc, where))) from exc
+        raise ConfigError(list(problems_of(exc, where, model))) from exc
 
 
-def problems_of(error: ValidationError, where: str) -> Iterable[Problem]:
-    """One `Problem` for each pydantic error, in the words of the file."""
+def problems_of(error: ValidationError, where: str, model: type[BaseModel]) -> Iterable[Problem]:
+    """One `Problem` for each pydantic error about `model`, in the words of the file."""
     for detail in error.errors(include_url=False):
-        field = ".".join(str(part) for part in detail["loc"])
-        rule = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        loc = tuple(part for part in detail["loc"] if part != "[key]")
+        field, value = ".".join(map(str, loc)), _shown(detail["input"])
         if detail["type"] == "extra_forbidden":
-            yield Problem(where, "unknown key", field, _shown(detail["input"]), "remove it or mend its spelling")
+            yield Problem(where, "unknown key", field, value, _spelling(str(loc[-1]), _names_at(model, loc[:-1])))
         elif detail["type"] == "missing":
             yield Problem(where, "is required", field)
+        elif detail["type"] == "model_type":
+            yield Problem(where, "must be a mapping of names to values", field, value)
         else:
-            yield Problem(where, rule[0].lower() + rule[1:], field, _shown(detail["input"]) if field else "")
+            yield Problem(where, _rule(detail["msg"]), field, value)
+
+
+def _rule(message: str) -> str:
+    """Pydantic's message as a rule of ours: `Tuple should have at most 2 items` -> `must have at most 2 items`."""
+    rule = message.removeprefix("Value error, ").replace("a valid tuple", "a list").replace(" after validation", "")
+    rule = re.sub(r"^(Input|Tuple|String) should", "must", rule)
+    return rule[0].lower() + rule[1:]
+
+
+def _names_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Names of the fields of the section at `loc`, which leads through models and mappings of models."""
+    section: Any = model
+    for part in loc:
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            section = section.model_fields[str(part)].annotation
+        else:
+            section = get_args(section)[-1]  # dict[size, section]
+    return list(section.model_fields)
+
+
+def _spelling(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else f"remove it; known are {', '.join(known)}"
 
 
 def _shown(value: object) -> str:

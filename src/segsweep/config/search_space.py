@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from segsweep.config.loading import apply_sets, problems_of, read_yaml
+from segsweep.config.loading import Number, Real, Scalar, apply_sets, problems_of, read_yaml
 from segsweep.core.hyperparameters import HYPERPARAMETERS, broken_rule
 from segsweep.core.trials import ParamValue
 from segsweep.core.variants import VARIANTS, Variant
@@ -37,19 +37,21 @@ class Distribution(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    uniform: tuple[float, float] | None = None
-    loguniform: tuple[float, float] | None = None
-    quniform: tuple[float | int, float | int, float | int] | None = None
-    choice: tuple[ParamValue, ...] | None = Field(default=None, min_length=1)
+    uniform: tuple[Real, Real] | None = None
+    loguniform: tuple[Real, Real] | None = None
+    quniform: tuple[Number, Number, Number] | None = None
+    choice: tuple[Scalar, ...] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             raise ValueError(f"exactly one of {', '.join(_KINDS)} must be given")
+        if self.choice == ():
+            raise ValueError("a choice needs at least one option")
         bounds = self.uniform or self.loguniform or self.quniform
         if bounds is not None and not (all(map(math.isfinite, bounds)) and bounds[0] < bounds[1]):
-            raise ValueError("bounds must be finite, the first below the second")
+            raise ValueError("the numbers must be finite, the first below the second")
         if self.loguniform is not None and self.loguniform[0] <= 0:
             raise ValueError("loguniform bounds must be positive")
         if self.quniform is not None and self.quniform[2] <= 0:
@@ -70,14 +72,13 @@ class Distribution(BaseModel):
         """The value at a unit coordinate in [0, 1]; a choice divides the interval evenly."""
         if self.uniform is not None:
             low, high = self.uniform
-            return low + unit * (high - low)
+            return min(max(low, low + unit * (high - low)), high)  # rounding may leave the bounds
         if self.loguniform is not None:
-            low, high = map(math.log, self.loguniform)
-            return math.exp(low + unit * (high - low))
+            low, high = self.loguniform
+            return min(max(low, low * math.exp(unit * (math.log(high) - math.log(low)))), high)
         if self.quniform is not None:
             first, last, step = self.quniform
-            count = math.floor((last - first) / step + 1e-9) + 1
-            return first + step * min(int(unit * count), count - 1)
+            return min(first + step * min(int(unit * self._steps), self._steps - 1), last)
         assert self.choice is not None
         return self.choice[min(int(unit * len(self.choice)), len(self.choice) - 1)]
 
@@ -95,11 +96,18 @@ class Distribution(BaseModel):
             found = (math.log(value) - low) / (high - low) if value > 0 else -1.0
         else:
             assert self.quniform is not None
-            first, last, step = self.quniform
-            count = math.floor((last - first) / step + 1e-9) + 1
+            first, _, step = self.quniform
             index = round((value - first) / step)
-            found = (index + 0.5) / count if math.isclose(first + step * index, value) else -1.0
-        return found if -1e-12 <= found <= 1 + 1e-12 else None
+            on_grid = math.isclose(first + step * index, value, abs_tol=1e-9 * step)
+            found = (index + 0.5) / self._steps if on_grid else -1.0
+        return min(max(0.0, found), 1.0) if -1e-12 <= found <= 1 + 1e-12 else None
+
+    @property
+    def _steps(self) -> int:
+        """Number of values of a quniform."""
+        assert self.quniform is not None
+        first, last, step = self.quniform
+        return math.floor((last - first) / step + 1e-9) + 1
 
 
 class SearchSpace(BaseModel):
@@ -184,6 +192,10 @@ def parse_search_space(data: Mapping[str, Any], where: str) -> SearchSpace:
             elif name in general and general[name].kind != distribution.kind:
                 rule = f"must be {general[name].kind}, like the general one"
                 problems.append(Problem(where, rule, f"{field}.{name}", distribution.kind))
+            elif name in general and (distribution.options or 0) > (general[name].options or 0):
+                # The searcher picks among the general options: a further one would never be tried.
+                rule = f"must have at most {general[name].options} options, like the general one"
+                problems.append(Problem(where, rule, f"{field}.{name}.choice", repr(list(distribution.choice or ()))))
     if problems:
         raise ConfigError(problems)
     return SearchSpace(distributions=general, per_variant=per_variant)
@@ -197,7 +209,8 @@ def _parse(data: Mapping[str, Any], where: str, prefix: str, problems: list[Prob
         try:
             distribution = Distribution.model_validate(value)
         except ValidationError as exc:
-            problems.extend(replace(p, field=".".join(filter(None, (field, p.field)))) for p in problems_of(exc, where))
+            told = problems_of(exc, where, Distribution)
+            problems.extend(replace(p, field=".".join(filter(None, (field, p.field)))) for p in told)
             continue
         ends = distribution.choice or (distribution.value(0.0), distribution.value(1.0))
         rules = {repr(end): broken_rule(name, end) for end in ends}

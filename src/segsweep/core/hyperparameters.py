@@ -7,6 +7,7 @@ checked on a machine that has no torch.
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 
 from segsweep.core.trials import ParamValue
@@ -14,7 +15,7 @@ from segsweep.core.trials import ParamValue
 OPTIMIZERS = ("SGD", "MuSGD", "Adam", "Adamax", "AdamW", "NAdam", "RAdam", "RMSProp", "auto")
 
 # With optimizer `auto` Ultralytics chooses these itself and ignores what it was given.
-IGNORED_BY_AUTO = ("lr0", "momentum")
+IGNORED_BY_AUTO = ("lr0", "momentum", "warmup_bias_lr")
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,12 @@ class Hyperparameter:
     def allows(self, value: object) -> bool:
         """Whether a value is of the right type and in range."""
         if self.options:
-            return value in self.options
-        if isinstance(value, bool) or not isinstance(value, int | float):
+            # 1 == True, but Ultralytics takes no number for a flag.
+            return any(value == option and type(value) is type(option) for option in self.options)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return False
-        if isinstance(self.default, int) and not float(value).is_integer():
-            return False
+        if isinstance(self.default, int) and not isinstance(value, int):
+            return False  # Ultralytics takes no 8.0 for an 8
         assert self.low is not None
         return self.low <= value and (self.high is None or value <= self.high)
 
@@ -64,7 +66,7 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
     "nbs": Hyperparameter(64, low=1),
     "cos_lr": Hyperparameter(False, options=(False, True)),
     "close_mosaic": Hyperparameter(10, low=0),
-    "lr0": Hyperparameter(0.01, low=1e-8, high=10.0),
+    "lr0": Hyperparameter(0.01, low=1e-8, high=1.0),
     "lrf": _fraction(0.01),
     "momentum": _fraction(0.937),
     "weight_decay": _fraction(0.0005),
@@ -93,11 +95,16 @@ HYPERPARAMETERS: dict[str, Hyperparameter] = {
 }
 
 
-def broken_rule(name: str, value: object) -> str:
-    """The rule that a name or its value breaks, in words; empty where it breaks none."""
-    known = HYPERPARAMETERS.get(name)
+def broken_rule(name: object, value: object) -> str:
+    """The rule that a name or its value breaks, in words; empty where it breaks none.
+
+    Args:
+        name: As it stands in a file; YAML makes `no: 1` a key that is not text.
+        value: As it stands in a file.
+    """
+    known = HYPERPARAMETERS.get(str(name))
     if known is None:
-        close = difflib.get_close_matches(name, HYPERPARAMETERS, 3)
+        close = difflib.get_close_matches(str(name), HYPERPARAMETERS, 3)
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         return f"is no training argument that may be set or searched{hint}"
     return "" if known.allows(value) else f"must be {known.rule}"
