@@ -2,14 +2,15 @@
 
 The rule is ASHA's (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning",
 https://arxiv.org/abs/1810.05934) with Ray's cutoff: at a milestone a trial goes on if its value reaches the
-(1 - 1/reduction_factor) quantile of the values that others have recorded there. Ties go on. Two of Ray's faults are
-not repeated: NaN never goes on, and the milestones are computed in integers.
+(1 - 1/reduction_factor) quantile of the values that others have recorded there. Ties go on. Three of Ray's faults are
+not repeated: NaN never goes on, the milestones are computed in integers, and so is the quantile's place (a float one
+lies above the value it should hit for 16 trials and factor 3, and stops a trial that ties with it).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +18,8 @@ import numpy as np
 def milestones(grace_epochs: int, reduction_factor: int, max_epochs: int) -> tuple[int, ...]:
     """Epochs at which a trial may be stopped: grace, grace x factor, ... below the horizon.
 
-    Integer arithmetic: Ray takes a floor of a float logarithm and loses the milestone 81 of (1, 243, 3).
+    Integer arithmetic: Ray takes a floor of a float logarithm, keeps the horizon 81 of (3, 81, 3) as a milestone and
+    loses the horizon 243 of (1, 243, 3).
 
     Args:
         grace_epochs: First milestone, at least 1.
@@ -52,8 +54,7 @@ def goes_on(value: float, recorded: Mapping[str, float], reduction_factor: int) 
         return False
     if not recorded:
         return True
-    others = [0.0 if math.isnan(other) else other for other in recorded.values()]
-    return bool(value >= np.quantile(others, 1 - 1 / reduction_factor))
+    return value >= _cutoff([0.0 if math.isnan(other) else other for other in recorded.values()], reduction_factor)
 
 
 def rank(value: float, group: Mapping[str, float]) -> float:
@@ -68,3 +69,12 @@ def rank(value: float, group: Mapping[str, float]) -> float:
     below = int(np.sum(clean < own))
     equal = int(np.sum(clean == own))
     return (below + (equal + 1) / 2) / len(clean)
+
+
+def _cutoff(values: Sequence[float], reduction_factor: int) -> float:
+    """The (1 - 1/reduction_factor) quantile with linear interpolation (R-7, NumPy's default), its place exact."""
+    ascending = sorted(values)
+    below, rest = divmod((reduction_factor - 1) * (len(ascending) - 1), reduction_factor)
+    if rest == 0:
+        return ascending[below]
+    return ascending[below] + (ascending[below + 1] - ascending[below]) * (rest / reduction_factor)

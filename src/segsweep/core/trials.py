@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from segsweep.core.variants import Variant
+from segsweep.core.variants import VARIANTS, Variant
 
 ParamValue = float | int | str | bool
 
@@ -85,5 +85,10 @@ class TrialRecord:
         """
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         known["status"] = Status(known["status"])
-        known["rungs"] = {int(milestone): float(value) for milestone, value in known["rungs"].items()}
-        return cls(**known)
+        known["rungs"] = {int(milestone): float(value) for milestone, value in dict(known["rungs"]).items()}
+        record = cls(**known)
+        if record.variant not in VARIANTS:
+            raise ValueError(f"variant is {record.variant!r}, not one of {', '.join(VARIANTS)}")
+        if not isinstance(record.number, int) or not isinstance(record.epoch, int):
+            raise TypeError(f"number {record.number!r} and epoch {record.epoch!r} must be integers")
+        return record

@@ -72,9 +72,12 @@ class RunFolder:
             raise RunError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found)))
         del data["schema"]
         try:
-            return RunInfo(**data)
+            info = RunInfo(**data)
         except TypeError as exc:
             raise RunError(Problem(where, f"is not a run record: {exc}")) from exc
+        if not isinstance(info.job, dict) or not isinstance(info.search_space, dict):
+            raise RunError(Problem(where, "is not a run record: job and search_space must be mappings"))
+        return info
 
     def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
@@ -91,10 +94,16 @@ class RunFolder:
         for info in self.store.list(layout.TRIALS):
             if info.key.count("/") != 2 or not info.key.endswith(f"/{layout.TRIAL_RECORD}"):
                 continue
+            where = f"{self.store.uri}/{info.key}"
             try:
-                records.append(TrialRecord.from_json(json.loads(self.store.read(info.key))))
+                record = TrialRecord.from_json(json.loads(self.store.read(info.key)))
             except (KeyError, TypeError, ValueError) as exc:
-                problems.append(Problem(f"{self.store.uri}/{info.key}", f"is not a trial record: {exc!r}"))
+                problems.append(Problem(where, f"is not a trial record: {exc!r}"))
+                continue
+            if layout.trial_key(record.directory, layout.TRIAL_RECORD) != info.key:
+                rule = "is the record of another directory: move the copy out of the run"
+                problems.append(Problem(where, rule, "directory", record.directory))
+            records.append(record)
         if problems:
             raise RunError(problems)
         return sorted(records, key=lambda record: record.number)
@@ -104,13 +113,19 @@ class RunFolder:
         self.store.write(layout.trial_key(record.directory, layout.TRIAL_RECORD), _dump(record.to_json()))
 
     def read_metrics(self, record: TrialRecord) -> list[dict[str, float]]:
-        """The trial's epochs, oldest first: column name -> value; empty before the first epoch."""
+        """The trial's epochs, oldest first: column name -> value; empty before the first epoch.
+
+        Raises:
+            RunError: The file is not a table of numbers.
+        """
+        key = layout.trial_key(record.directory, layout.TRIAL_METRICS)
         try:
-            text = self.store.read(layout.trial_key(record.directory, layout.TRIAL_METRICS)).decode()
+            rows = csv.DictReader(io.StringIO(self.store.read(key).decode()))
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
         except NotFoundError:
             return []
-        rows = csv.DictReader(io.StringIO(text))
-        return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (csv.Error, TypeError, ValueError) as exc:
+            raise RunError(Problem(f"{self.store.uri}/{key}", f"is not a table of numbers: {exc}")) from exc
 
 
 def _dump(data: Mapping[str, Any]) -> bytes:
