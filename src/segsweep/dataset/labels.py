@@ -11,7 +11,7 @@ from segsweep.core.geometry import Part, Ring, area, bridge, separate
 from segsweep.dataset.records import Findings, Instance
 
 # Ultralytics drops the whole image when a coordinate is beyond this (data/utils.py, verify_image_label).
-TOLERANCE = 0.01
+TOLERANCE = 0.01 + 1e-9
 
 _DECIMALS = 6
 _THIN_ABOVE = 200  # vertices

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from segsweep.core.geometry import Mask, fill, trace
+from segsweep.dataset.formats.coco import CocoFormat
+from segsweep.dataset.formats.rle import encode_counts, encode_mask
+from segsweep.dataset.records import ImageRecord, Instance, RawDataset
+from segsweep.errors import DatasetError
+
+SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
+MAKE = Callable[..., Path]
+
+
+def mask_of(record: ImageRecord, index: int = 0) -> Mask:
+    assert record.size is not None
+    width, height = record.size
+    return fill([part.scaled(width, height) for part in record.instances[index].parts], height, width)
+
+
+def square_mask() -> Mask:
+    mask = np.zeros((30, 40), np.bool_)
+    mask[4:12, 4:12] = True
+    return mask
+
+
+def annotation(segmentation: Any, **fields: Any) -> dict[str, Any]:
+    return {"id": 1, "image_id": 1, "category_id": 1, "segmentation": segmentation, **fields}
+
+
+def problems_of(folder: Path) -> list[str]:
+    return [str(problem) for problem in CocoFormat().read(folder).problems]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [SQUARE],
+        {"size": [30, 40], "counts": encode_mask(square_mask())},
+        {"size": [30, 40], "counts": encode_counts(encode_mask(square_mask()))},
+    ],
+)
+def test_polygons_and_both_spellings_of_masks_are_the_same_shape(make_coco: MAKE, segmentation: Any):
+    (record,) = CocoFormat().read(make_coco([annotation(segmentation)])).images
+    assert np.array_equal(mask_of(record), square_mask())
+
+
+def test_several_polygons_of_one_annotation_are_parts_of_one_object(make_coco: MAKE):
+    second = [value + 14 for value in SQUARE]
+    (record,) = CocoFormat().read(make_coco([annotation([SQUARE, second])])).images
+    assert [len(one.parts) for one in record.instances] == [2]
+    assert mask_of(record).sum() == 128
+
+
+def test_a_hole_in_a_mask_survives(make_coco: MAKE):
+    mask = square_mask()
+    mask[7:9, 7:9] = False
+    (record,) = CocoFormat().read(make_coco([annotation({"size": [30, 40], "counts": encode_mask(mask)})])).images
+    assert np.array_equal(mask_of(record), mask)
+
+
+@pytest.mark.parametrize("ids", [(0, 1), (3, 90), (90, 3)])
+def test_category_ids_may_start_at_zero_have_gaps_and_come_in_any_order(make_coco: MAKE, ids: tuple[int, int]):
+    categories = [{"id": ids[0], "name": "cat"}, {"id": ids[1], "name": "dog"}]
+    folder = make_coco([annotation([SQUARE], category_id=ids[1])], categories=categories)
+    dataset = CocoFormat().read(folder)
+    assert dataset.problems == ()
+    assert dataset.classes == (("cat", "dog") if ids[0] < ids[1] else ("dog", "cat"))
+    assert dataset.classes[dataset.images[0].instances[0].category] == "dog"
+
+
+def test_a_crowd_is_known_as_one(make_coco: MAKE):
+    (record,) = CocoFormat().read(make_coco([annotation([SQUARE], iscrowd=1)])).images
+    assert record.instances[0].crowd
+
+
+def test_images_may_lie_in_subfolders(make_coco: MAKE):
+    images = [{"id": 7, "file_name": "berlin/a.jpg", "width": 40, "height": 30}]
+    (record,) = CocoFormat().read(make_coco([annotation([SQUARE], image_id=7)], images)).images
+    assert record.name == "images/berlin/a.jpg"
+    assert record.path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("file", "split"),
+    [
+        ("annotations/instances_train2017.json", "train"),
+        ("annotations/instances_val.json", "val"),
+        ("annotations/test.json", "test"),
+        ("annotations.json", ""),
+        ("valid/_annotations.coco.json", "val"),
+    ],
+)
+def test_the_split_is_in_the_name_of_the_file_or_its_folder(make_coco: MAKE, file: str, split: str):
+    (record,) = CocoFormat().read(make_coco([annotation([SQUARE])], file=file)).images
+    assert record.split == split
+
+
+def test_classes_of_several_files_are_told_apart_by_name(make_coco: MAKE):
+    folder = make_coco([annotation([SQUARE])], file="annotations/instances_train.json")
+    images = [{"id": 1, "file_name": "b.jpg", "width": 40, "height": 30}]
+    categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
+    make_coco([annotation([SQUARE])], images, categories, file="annotations/instances_val.json")
+    dataset = CocoFormat().read(folder)
+    assert dataset.classes == ("cat", "dog")
+    assert [(one.split, dataset.classes[one.instances[0].category]) for one in dataset.images] == [
+        ("train", "cat"),
+        ("val", "dog"),
+    ]
+
+
+def test_the_category_that_roboflow_makes_of_the_project_is_left_out_and_noted(make_coco: MAKE):
+    categories = [
+        {"id": 0, "name": "pets", "supercategory": "none"},
+        {"id": 1, "name": "cat", "supercategory": "pets"},
+    ]
+    dataset = CocoFormat().read(make_coco([annotation([SQUARE])], categories=categories))
+    assert dataset.classes == ("cat",)
+    assert [note.examples for note in dataset.notes] == [("pets",)]
+
+
+def test_an_annotation_written_twice_is_kept_once_and_noted(make_coco: MAKE):
+    dataset = CocoFormat().read(make_coco([annotation([SQUARE]), annotation([SQUARE], id=2)]))
+    assert len(dataset.images[0].instances) == 1
+    assert dataset.notes[0].examples == ("annotations.json: annotations[1]",)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (annotation(None), "annotations[0]: segmentation = None: must be a list of polygons or a run-length mask"),
+        (annotation([]), "annotations[0]: segmentation = []: must be a list of polygons"),
+        (annotation([[1, 1, 2, 2]]), "annotations[0]: segmentation = [1, 1, 2, 2]: a polygon needs at least 3 points"),
+        (annotation([[1, 1, 2, 2, 3]]), "annotations[0]: segmentation = [1, 1, 2, 2, 3]: a polygon needs"),
+        (annotation([["a"] * 6]), "annotations[0]: segmentation = ['a', 'a', 'a', 'a', 'a', 'a']: a polygon needs"),
+        (annotation([[0, 0, 50, 0, 50, 10]]), "annotations[0]: 1.25: coordinates must be fractions"),
+        (annotation([[0, 0, 10**400, 0, 50, 10]]), "annotations[0]: inf: coordinates must be fractions"),
+        (annotation({"size": [40, 30], "counts": [1200]}), "annotations[0]: segmentation.size = [40, 30]: must be"),
+        (annotation({"size": [30, 40], "counts": [7]}), "annotations[0]: segmentation.counts = [7]: cannot be decoded"),
+        (annotation({"size": [30, 40], "counts": "\u0001"}), "annotations[0]: segmentation.counts = '\\x01': cannot"),
+        (annotation({"size": [30, 40], "counts": None}), "annotations[0]: segmentation.counts = None: cannot"),
+        (annotation([SQUARE], image_id=2), "annotations[0]: image_id = 2: must be the id of an image of this file"),
+        (annotation([SQUARE], image_id=[1]), "annotations[0]: image_id = [1]: must be the id of an image"),
+        (annotation([SQUARE], category_id=9), "annotations[0]: category_id = 9: must be the id of a category"),
+        (annotation([SQUARE], category_id={}), "annotations[0]: category_id = {}: must be the id of a category"),
+    ],
+)
+def test_a_wrong_annotation_is_told_with_its_number(make_coco: MAKE, wrong: dict[str, Any], problem: str):
+    (found,) = problems_of(make_coco([wrong]))
+    assert found.startswith(f"annotations.json: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("id", "1", "images[0]: id = '1': must be a whole number"),
+        ("width", 0, "images[0]: 0 x 30: needs width and height in pixels"),
+        ("height", 10**9, "images[0]: 40 x 1000000000: needs width and height in pixels"),
+        ("file_name", "../../a.jpg", "images[0]: file_name = '../../a.jpg': must be a path inside the dataset"),
+        ("file_name", "/etc/passwd", "images[0]: file_name = '/etc/passwd': must be a path inside the dataset"),
+        ("file_name", 5, "images[0]: file_name = 5: must be a path inside the dataset"),
+        ("file_name", "b.jpg", "images[0]: b.jpg: the image file is not there (looked in ., images)"),
+        ("file_name", "x" * 5000, "images[0]: "),
+    ],
+)
+def test_a_wrong_image_is_told_with_its_number(make_coco: MAKE, field: str, value: Any, problem: str):
+    folder = make_coco([])
+    file = folder / "annotations.json"
+    document = json.loads(file.read_text())
+    document["images"][0][field] = value
+    file.write_text(json.dumps(document))
+    (found,) = problems_of(folder)
+    assert found.startswith(f"annotations.json: {problem}")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{", "must be JSON"),
+        ("[]", "images = NoneType: must be a list of objects"),
+        ('{"images": [1], "annotations": [], "categories": []}', "images = list: must be a list of objects"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": [], "name": {}}]}',
+            "categories[0]: {'id': [], 'name'",
+        ),
+    ],
+)
+def test_a_file_of_another_shape_is_told(tmp_path: Path, text: str, told: str):
+    (tmp_path / "annotations.json").write_text(text)
+    assert told in problems_of(tmp_path)[0]
+
+
+def test_all_faults_of_all_files_are_told_at_once(make_coco: MAKE):
+    folder = make_coco([annotation(None), annotation([[1, 1]])], file="annotations/train.json")
+    make_coco([annotation([SQUARE], category_id=9)], file="annotations/val.json")
+    places = [found.partition(": segmentation")[0].partition(": category")[0] for found in problems_of(folder)]
+    assert places[:2] == ["annotations/train.json: annotations[0]", "annotations/train.json: annotations[1]"]
+    assert places[2] == "annotations/val.json: annotations[0]"
+
+
+def test_no_json_at_all_is_an_error_that_says_where_it_looked(tmp_path: Path):
+    with pytest.raises(DatasetError, match=r"must hold annotations/\*\.json"):
+        CocoFormat().read(tmp_path)
+
+
+def test_what_is_written_reads_back_with_holes_parts_crowds_and_splits(tmp_path: Path, make_image: MAKE):
+    holed, cut = square_mask(), square_mask()
+    holed[6:9, 6:9] = False
+    cut[:, 7] = False
+    shapes = [
+        Instance(i % 2, tuple(part.scaled(1 / 40, 1 / 30) for part in trace(mask)), crowd=i == 2)
+        for i, mask in enumerate([holed, cut, square_mask()])
+    ]
+    splits = ("train", "val", "test")
+    records = tuple(
+        ImageRecord(make_image(tmp_path / f"{split}.jpg"), f"{split}.jpg", split, tuple(shapes), split, (40, 30))
+        for split in splits
+    )
+    CocoFormat().write(RawDataset("coco", ("cat", "dog"), records), tmp_path / "out")
+    back = CocoFormat().read(tmp_path / "out")
+    assert back.problems == ()
+    assert back.classes == ("cat", "dog")
+    assert sorted(record.split for record in back.images) == sorted(splits)
+    for record in back.images:
+        assert [(one.category, one.crowd) for one in record.instances] == [(0, False), (1, False), (0, True)]
+        for index, mask in enumerate([holed, cut, square_mask()]):
+            assert np.array_equal(mask_of(record, index), mask)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from segsweep.core.geometry import Mask, Part, fill, overlap, trace
+from segsweep.dataset.labels import format_labels, parse_labels
+from segsweep.dataset.records import Findings, Instance
+
+TRIANGLE = "0.1 0.1 0.1 0.9 0.9 0.9"
+
+
+def problems_of(text: str, classes: list[int] | None = None) -> list[str]:
+    findings = Findings()
+    parse_labels(text, "labels/a.txt", classes or [0, 1], findings)
+    return [str(problem) for problem in findings.problems]
+
+
+def repairs_of(text: str) -> dict[str, tuple[str, ...]]:
+    findings = Findings()
+    parse_labels(text, "a.txt", [0, 1], findings)
+    assert findings.problems == []
+    return {note.rule: note.examples for note in findings.notes}
+
+
+def round_trip(mask: Mask) -> Mask:
+    height, width = mask.shape
+    instance = Instance(0, tuple(part.scaled(1 / width, 1 / height) for part in trace(mask)))
+    findings = Findings()
+    (back,) = parse_labels(format_labels([instance], width, height), "a.txt", [0], findings)
+    assert findings.problems == []
+    return fill([part.scaled(width, height) for part in back.parts], height, width)
+
+
+@pytest.mark.slow(reason="many examples")
+@pytest.mark.timeout(20)
+@settings(deadline=None)
+@given(st.tuples(st.integers(2, 20), st.integers(2, 20)).flatmap(lambda shape: arrays(np.bool_, shape)))
+def test_a_mask_written_as_a_label_and_read_back_is_the_same_mask(mask: Mask):
+    if mask.any():
+        assert np.array_equal(round_trip(mask), mask)
+
+
+@pytest.mark.parametrize("size", [64, 640, 2000])
+def test_a_ring_survives_a_label_row_at_any_size(size: int):
+    y, x = np.mgrid[:size, :size] + 0.5
+    distance = np.hypot(x - size / 2, y - size / 2)
+    mask = (distance < 0.45 * size) & (distance > 0.2 * size)
+    assert overlap(round_trip(mask), mask) >= 0.999
+
+
+def test_a_row_is_class_and_fractions_with_six_decimals():
+    ring = np.array([[0.1, 0.2], [0.5, 0.2], [1 / 3, 1.0]])
+    assert format_labels([Instance(3, (Part(ring),))], 640, 480) == (
+        "3 0.100000 0.200000 0.500000 0.200000 0.333333 1.000000\n"
+    )
+
+
+def test_an_outline_of_very_many_points_is_thinned_to_what_the_pixels_show():
+    angles = np.linspace(0, 2 * np.pi, 4000, endpoint=False)
+    ring = 0.5 + 0.4 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    row = format_labels([Instance(0, (Part(ring),))], 256, 256)
+    assert len(row.split()) < 200
+    findings = Findings()
+    (back,) = parse_labels(row, "a.txt", [0], findings)
+    masks = [fill([part.scaled(256, 256)], 256, 256) for part in (Part(ring), back.parts[0])]
+    assert overlap(*masks) > 0.99
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "labels/a.txt:1: a row must be a polygon, this is a box (5 values)"),
+        ("0 0.1 0.1 0.2 0.2 0.3", "labels/a.txt:1: 5 numbers: coordinates must come in pairs"),
+        ("0 0.1 0.1", "labels/a.txt:1: 1 points: a polygon needs at least 3 points"),
+        ("0", "labels/a.txt:1: 0 points: a polygon needs at least 3 points"),
+        ("0 0.1 0.1 0.1 x 0.9 0.9", "labels/a.txt:1: 'x': coordinates must be numbers"),
+        (
+            "0 0.1 0.1 0.1 1.02 0.9 0.9",
+            "labels/a.txt:1: 1.02: coordinates must be fractions of the image's size, 0 to 1",
+        ),
+        ("0 0.1 0.1 0.1 -3 0.9 0.9", "labels/a.txt:1: -3: coordinates must be fractions of the image's size, 0 to 1"),
+        ("0 nan 0.1 0.1 0.3 0.9 0.9", "labels/a.txt:1: "),
+        ("0 inf 0.1 0.1 0.3 0.9 0.9", "labels/a.txt:1: inf: coordinates must be fractions of the image's size, 0 to 1"),
+        (f"2 {TRIANGLE}", "labels/a.txt:1: 2: the class id must be one of data.yaml's names, 0 to 1"),
+        (f"-1 {TRIANGLE}", "labels/a.txt:1: -1: the class id must be one of data.yaml's names, 0 to 1"),
+        (f"1.5 {TRIANGLE}", "labels/a.txt:1: 1.5: the class id must be a whole number"),
+    ],
+)
+def test_a_wrong_row_is_told_with_file_and_line(row: str, problem: str):
+    (found,) = problems_of(row)
+    assert found.startswith(problem)
+
+
+def test_every_wrong_row_of_a_file_is_told():
+    text = f"0 {TRIANGLE}\n0 0.5 0.5 0.2 0.2\n\n7 0.1 0.1 0.1 0.9 5 0.9\n"
+    assert [found.split(":")[1] for found in problems_of(text)] == ["2", "4", "4"]
+
+
+def test_ids_with_gaps_are_told_as_they_are():
+    (found,) = problems_of(f"1 {TRIANGLE}", classes=[0, 5])
+    assert "one of data.yaml's names, [0, 5]" in found
+
+
+def test_a_category_is_the_position_of_its_id():
+    (instance,) = parse_labels(f"5 {TRIANGLE}", "a.txt", [0, 5], Findings())
+    assert instance.category == 1
+
+
+def test_coordinates_just_outside_are_moved_to_the_edge_and_counted():
+    findings = Findings()
+    (instance,) = parse_labels("0 -0.005 0.1 1.01 0.9 0.9 0.9", "a.txt", [0], findings)
+    assert instance.parts[0].exterior[0, 0] == 0.0
+    assert instance.parts[0].exterior[1, 0] == 1.0
+    assert repairs_of("0 -0.005 0.1 1.01 0.9 0.9 0.9") == {
+        "coordinates up to 1 % outside the image moved to its edge": ("a.txt:1",)
+    }
+
+
+def test_duplicate_rows_and_rows_without_area_are_removed_and_counted():
+    text = f"0 {TRIANGLE}\n1 {TRIANGLE}\n0 {TRIANGLE}\n0 0.1 0.1 0.2 0.2 0.3 0.3\n"
+    assert repairs_of(text) == {
+        "duplicate rows removed": ("a.txt:3",),
+        "polygons without area removed": ("a.txt:4",),
+    }
+    assert [one.category for one in parse_labels(text, "a.txt", [0, 1], Findings())] == [0, 1]
+
+
+def test_a_byte_order_mark_windows_line_ends_and_empty_lines_are_read():
+    instances = parse_labels(f"\ufeff0 {TRIANGLE}\r\n\r\n1 {TRIANGLE}\r\n", "a.txt", [0, 1], Findings())
+    assert [one.category for one in instances] == [0, 1]

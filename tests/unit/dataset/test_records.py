@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from segsweep.dataset.records import Findings, Note, source_group
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("valid/images/group0439_jpg.rf.0a1b2c.jpg", "group0439"),
+        ("test/images/group0439_jpeg.rf.ffff.jpg", "group0439"),
+        ("train/images/cat_png.rf.aa.jpg", "cat"),
+        ("train/images/cat.rf.aa.jpg", "cat"),
+        ("train/images/cat_jpg.jpg", "train/images/cat_jpg"),
+        ("val/0001.png", "val/0001"),
+        ("0001.png", "0001"),
+    ],
+)
+def test_roboflow_copies_of_one_source_are_one_scene_and_nothing_else_is(name: str, group: str):
+    assert source_group(name) == group
+
+
+def test_repairs_are_counted_in_order_of_first_appearance_with_their_first_places():
+    findings = Findings()
+    findings.repair("clipped", "a:1")
+    for line in range(1, 8):
+        findings.repair("removed", f"b:{line}")
+    findings.repair("clipped", "a:2")
+    assert findings.notes == (
+        Note("clipped", 2, ("a:1", "a:2")),
+        Note("removed", 7, ("b:1", "b:2", "b:3", "b:4", "b:5")),
+    )

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from segsweep.dataset.stems import unique_stems
+
+
+def test_a_safe_unique_stem_is_kept():
+    assert unique_stems(["a/group0006_jpeg.rf.207c.jpg", "b/x.png"]) == {
+        "a/group0006_jpeg.rf.207c.jpg": "group0006_jpeg.rf.207c",
+        "b/x.png": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a b.jpg",
+        "it's.jpg",
+        '"q".jpg',
+        "kätzchen.jpg",
+        "猫.jpg",
+        "x" * 250 + ".jpg",
+        "-rf.jpg",
+        ".hidden.jpg",
+        "a\nb.jpg",
+    ],
+)
+def test_any_other_name_becomes_safe_and_keeps_a_hash_of_what_it_was(name: str):
+    (stem,) = unique_stems([name]).values()
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*-[0-9a-f]{10}", stem)
+    assert len(stem) <= 110
+
+
+def test_stems_differ_where_names_differ_only_in_folder_extension_or_case():
+    names = ["a/1.jpg", "b/1.jpg", "b/1.png", "c/Cat.jpg", "d/cat.jpg"]
+    stems = unique_stems(names)
+    assert len({stem.lower() for stem in stems.values()}) == len(names)
+
+
+def test_a_stem_depends_on_no_order():
+    names = ["a/1.jpg", "b/1.jpg", "c/2.jpg"]
+    assert unique_stems(names) == unique_stems(names[::-1])
