@@ -15,7 +15,6 @@ import pytest
 
 from seaweed import SeaweedServer
 from segsweep.errors import AccessError, ConflictError, NotFoundError, StorageError, UnreachableError
-from segsweep.storage.local import LocalStore
 from segsweep.storage.opening import check_reachable, check_readable
 from segsweep.storage.retrying import RetryingStore
 from segsweep.storage.s3 import S3Store
@@ -27,16 +26,6 @@ pytestmark = [
 ]
 
 MIB = 1 << 20
-STORES = ["folder", "retried folder", pytest.param("s3", marks=pytest.mark.s3)]
-
-
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "s3":
-        server: SeaweedServer = request.getfixturevalue("seaweed_environment")
-        return S3Store(server.bucket, f"contract/{uuid.uuid4().hex}")
-    folder = LocalStore(tmp_path / "store")
-    return RetryingStore(folder) if request.param == "retried folder" else folder
 
 
 def keys(store: Store, prefix: str = "") -> list[str]:

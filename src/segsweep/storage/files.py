@@ -6,7 +6,7 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,7 @@ _UNREACHABLE = {errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, 
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
+def written_whole(path: Path, commit: Callable[[Path, Path], object] = Path.replace) -> Iterator[BinaryIO]:
     """Open a temporary file that becomes `path` when the block ends, and vanishes when the block raises.
 
     The temporary file lies in the folder of `path`, so that the rename stays within one file system; folders that
@@ -29,6 +29,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: The file to write or overwrite.
+        commit: Gives the temporary file (first argument) its name (second); by default it replaces what is there.
 
     Raises:
         OSError: As the operating system gives it; see `disk_errors`.
@@ -45,7 +46,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             now_ns = time.time_ns()
             os.utime(file.fileno(), ns=(now_ns, now_ns))
             os.fsync(file.fileno())
-        temporary.replace(path)
+        commit(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -59,17 +60,20 @@ class LocalStore:
         """Write the object only if there is none."""
         path = self._path(key)
         with disk_errors(str(path)), _exclusive(path.parent):
-            if path.exists():
-                raise ConflictError(Problem(str(path), "exists already"))
-            return _put(path, data)
+            try:
+                return _put(path, data, commit=_take_name)
+            except FileExistsError as exc:
+                raise ConflictError(Problem(str(path), "exists already")) from exc
 
     def replace(self, key: str, data: bytes, version: str) -> str:
         """Overwrite only if the object still has `version`."""
         path = self._path(key)
         with disk_errors(str(path)), _exclusive(path.parent):
-            if not path.is_file():
-                raise ConflictError(Problem(str(path), "was removed by somebody else"))
-            if _version(path.stat()) != version:
+            try:
+                found = self.read_versioned(key)[1]  # opened, not only looked up: NFS caches what it looked up
+            except NotFoundError as exc:
+                raise ConflictError(Problem(str(path), "was removed by somebody else")) from exc
+            if found != version:
                 raise ConflictError(Problem(str(path), "was written by somebody else"))
             return _put(path, data)
 
@@ -145,16 +149,29 @@ class LocalStore:
 
 
 _COPY_BYTES = 1 << 20
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # exFAT and some network file systems
 
 
 def _version(facts: os.stat_result) -> str:
     return f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
 
 
-def _put(path: Path, data: bytes) -> str:
-    with written_whole(path) as file:
+def _put(path: Path, data: bytes, commit: Callable[[Path, Path], object] = Path.replace) -> str:
+    with written_whole(path, commit) as file:
         file.write(data)
     return _version(path.stat())
+
+
+def _take_name(temporary: Path, path: Path) -> None:
+    """Name a file unless the name is taken; on a network file system its server decides, not this machine's cache."""
+    try:
+        path.hardlink_to(temporary)
+    except OSError as exc:
+        if exc.errno not in _NO_HARD_LINKS:
+            raise
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from exc
+        temporary.replace(path)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from segsweep.errors import ConfigError, ConflictError, Problem, StorageError
 from segsweep.storage.local import LocalStore
-from segsweep.storage.retrying import RetryingStore
+from segsweep.storage.retrying import RetryingStore, without_retries
 from segsweep.storage.store import Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -90,7 +90,7 @@ def check_reachable(store: Store) -> list[Problem]:
     Returns:
         What is wrong, for a dry run to list with the rest; empty if nothing is.
     """
-    plain = store.store if isinstance(store, RetryingStore) else store
+    plain = without_retries(store)
     made = _missing_folders(plain)
     try:
         return _probe(plain)
@@ -108,7 +108,7 @@ def check_readable(store: Store) -> list[Problem]:
     Returns:
         What is wrong; empty if nothing is.
     """
-    plain = store.store if isinstance(store, RetryingStore) else store
+    plain = without_retries(store)
     try:
         next(plain.list(), None)
     except StorageError as exc:

@@ -118,3 +118,8 @@ class RetryingStore:
                 _log.warning("%s; attempt %d of %d, again in %.1f s", exc, attempt, self._attempts, delay_s)
                 self._sleep(delay_s)
         return call()
+
+
+def without_retries(store: Store) -> Store:
+    """The store itself, for callers that would rather hear at once that it does not answer."""
+    return store.store if isinstance(store, RetryingStore) else store

@@ -1,0 +1,81 @@
+"""A run has one writer, wherever it lives: the whole life of a lock on a folder and on a real S3 server."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from segsweep.errors import RunLockedError
+from segsweep.storage import layout
+from segsweep.storage.lock import RunLock, read_owner
+from segsweep.storage.owner import Owner, dump_owner, this_process
+from segsweep.storage.store import Store
+
+pytestmark = [
+    pytest.mark.slow(reason="starts a real S3 server, which makes contenders wait for seconds"),
+    pytest.mark.timeout(60),
+]
+
+
+def dead_owner() -> Owner:
+    """A process of this machine that has this one's pid and is not this one."""
+    return replace(this_process(time.time() - 60, 10.0), process_started=1, session="dead")
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_lock_is_held_refreshed_and_released(store: Store) -> None:
+    def heartbeat() -> float:
+        owner = read_owner(store)
+        assert owner is not None
+        return owner.heartbeat
+
+    with RunLock(store, heartbeat_s=0.05) as held:
+        first = heartbeat()
+        wait_until(lambda: heartbeat() > first)
+        with pytest.raises(RunLockedError, match="another driver owns this run"), RunLock(store):
+            pass
+        assert not held.lost
+    assert read_owner(store) is None
+    assert list(store.list()) == []
+
+
+@pytest.mark.parametrize("left", [None, dead_owner()], ids=["nobody", "a dead owner"])
+def test_of_eight_drivers_exactly_one_gets_the_run(store: Store, left: Owner | None) -> None:
+    if left is not None:
+        store.write(layout.LOCK, dump_owner(left))
+    everybody = threading.Barrier(8)
+
+    def drive(_: int) -> bool:
+        everybody.wait()
+        try:
+            with RunLock(store):
+                everybody.wait()
+        except RunLockedError:
+            everybody.wait()
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(drive, range(8))) == [False] * 7 + [True]
+    assert read_owner(store) is None
+
+
+def test_a_driver_that_lost_its_lock_learns_it_and_leaves_the_new_owner_alone(store: Store) -> None:
+    told = threading.Event()
+    other = replace(this_process(time.time(), 10.0), session="other")
+    with RunLock(store, heartbeat_s=0.05, on_lost=told.set) as held:
+        store.write(layout.LOCK, dump_owner(other))
+        assert told.wait(20)
+        assert held.lost
+    assert read_owner(store) == other

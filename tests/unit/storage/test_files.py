@@ -1,0 +1,90 @@
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from segsweep.errors import AccessError, NoSpaceError, NotFoundError, StorageError, UnreachableError
+from segsweep.storage.files import disk_errors, written_whole
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_file_appears_whole_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file"
+    with written_whole(path) as file:
+        file.write(b"content")
+        file.flush()
+        assert not path.exists()
+    assert path.read_bytes() == b"content"
+    assert names(path.parent) == ["file"]
+
+
+def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    def write() -> None:
+        with written_whole(path) as file:
+            file.write(b"half of the n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", refuse)
+    says = pytest.raises(NoSpaceError, match=r"file: no room to write: No space left on device \(free space")
+    with says, disk_errors(str(path)), written_whole(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_the_file_is_as_readable_for_others_as_any_file_of_this_user(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    with written_whole(tmp_path / "file"):
+        pass
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("usual", "file")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "rule"),
+    [
+        (errno.ENOENT, NotFoundError, "does not exist"),
+        (errno.EACCES, AccessError, "may not be accessed: Permission denied"),
+        (errno.EPERM, AccessError, "may not be accessed: Operation not permitted"),
+        (errno.EROFS, AccessError, "may not be accessed: Read-only file system"),
+        (errno.ENOSPC, NoSpaceError, "no room to write: No space left on device"),
+        (errno.EDQUOT, NoSpaceError, "no room to write: Disk quota exceeded"),
+        (errno.EFBIG, NoSpaceError, "no room to write: File too large"),
+        (errno.ESTALE, UnreachableError, "the file system does not answer: Stale file handle"),
+        (errno.EISDIR, StorageError, "a folder is in the way of the file"),
+        (errno.ENOTDIR, StorageError, "a file is in the way of a folder"),
+        (errno.EEXIST, StorageError, "a file is in the way of a folder"),
+        (errno.ENAMETOOLONG, StorageError, "cannot be used: File name too long"),
+        (errno.EIO, StorageError, "cannot be used: Input/output error"),
+    ],
+)
+def test_the_refusals_of_the_system_become_ours(number: int, kind: type[StorageError], rule: str) -> None:
+    with pytest.raises(StorageError) as raised, disk_errors("/data/file"):
+        raise OSError(number, os.strerror(number))
+    assert type(raised.value) is kind
+    assert str(raised.value).startswith(f"/data/file: {rule}")
+
+
+def test_an_error_that_is_not_the_systems_passes() -> None:
+    with pytest.raises(ValueError, match="mine"), disk_errors("/data/file"):
+        raise ValueError("mine")

@@ -1,0 +1,144 @@
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segsweep.errors import AccessError, ConflictError, UnreachableError
+from segsweep.storage.local import LocalStore
+from segsweep.storage.retrying import RetryingStore, without_retries
+
+
+class FlakyStore(LocalStore):
+    """Does not answer the first `failures` calls; with `deaf` it does what it was asked all the same."""
+
+    def __init__(self, root: Path, failures: int, *, deaf: bool = False) -> None:
+        super().__init__(root)
+        self.failures = failures
+        self.deaf = deaf
+        self.calls = 0
+
+    def _answer(self, call: Callable[[], Any]) -> Any:
+        self.calls += 1
+        if self.calls > self.failures:
+            return call()
+        if self.deaf:
+            call()
+        raise UnreachableError("no answer")
+
+    def read(self, key: str) -> bytes:
+        return self._answer(lambda: super(FlakyStore, self).read(key))
+
+    def write(self, key: str, data: bytes) -> None:
+        self._answer(lambda: super(FlakyStore, self).write(key, data))
+
+    def create(self, key: str, data: bytes) -> str:
+        return self._answer(lambda: super(FlakyStore, self).create(key, data))
+
+    def replace(self, key: str, data: bytes, version: str) -> str:
+        return self._answer(lambda: super(FlakyStore, self).replace(key, data, version))
+
+
+class Highest(random.Random):
+    """No jitter."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return max(a, b)
+
+
+def retried(store: FlakyStore, attempts: int = 5, waits: list[float] | None = None) -> RetryingStore:
+    return RetryingStore(store, attempts, sleep=(waits if waits is not None else []).append, rng=Highest())
+
+
+def test_what_succeeds_the_first_time_is_called_exactly_once(tmp_path: Path) -> None:
+    store, waits = FlakyStore(tmp_path, failures=0), []
+    retried(store, waits=waits).write("key", b"bytes")
+    assert (store.calls, waits) == (1, [])
+
+
+def test_what_succeeds_the_third_time_is_called_three_times_with_growing_waits(tmp_path: Path) -> None:
+    store, waits = FlakyStore(tmp_path, failures=2), []
+    retried(store, waits=waits).write("key", b"bytes")
+    assert (store.calls, waits) == (3, [1.0, 2.0])
+    assert (tmp_path / "key").read_bytes() == b"bytes"
+
+
+def test_what_never_succeeds_raises_after_the_last_attempt_without_waiting_for_another(tmp_path: Path) -> None:
+    store, waits = FlakyStore(tmp_path, failures=99), []
+    with pytest.raises(UnreachableError, match="no answer"):
+        retried(store, 8, waits).read("key")
+    assert (store.calls, waits) == (8, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0])
+
+
+def test_one_attempt_is_no_retry(tmp_path: Path) -> None:
+    store, waits = FlakyStore(tmp_path, failures=1), []
+    with pytest.raises(UnreachableError):
+        retried(store, 1, waits).read("key")
+    assert (store.calls, waits) == (1, [])
+
+
+def test_jitter_takes_at_most_half_of_a_wait(tmp_path: Path) -> None:
+    waits: list[float] = []
+    store = RetryingStore(FlakyStore(tmp_path, failures=100), 100, sleep=waits.append, rng=random.Random(0))
+    with pytest.raises(UnreachableError):
+        store.read("key")
+    longest = [min(30.0, 2.0**n) for n in range(99)]
+    assert all(limit / 2 <= wait <= limit for wait, limit in zip(waits, longest, strict=True))
+    assert len(set(waits[10:])) > 80
+
+
+@pytest.mark.parametrize("kind", [AccessError, ConflictError])
+def test_an_answer_that_says_no_is_not_asked_again(kind: type[Exception], tmp_path: Path) -> None:
+    class Refusing(LocalStore):
+        calls = 0
+
+        def read(self, key: str) -> bytes:
+            self.calls += 1
+            raise kind(key)
+
+    store = Refusing(tmp_path)
+    with pytest.raises(kind):
+        RetryingStore(store, sleep=lambda _: None).read("key")
+    assert store.calls == 1
+
+
+def test_a_create_whose_answer_was_lost_has_won(tmp_path: Path) -> None:
+    store = FlakyStore(tmp_path, failures=1, deaf=True)
+    version = retried(store).create("lock", b"mine")
+    assert store.read_versioned("lock") == (b"mine", version)
+    assert store.calls == 2
+
+
+def test_a_create_that_another_won_meanwhile_is_refused(tmp_path: Path) -> None:
+    store = FlakyStore(tmp_path, failures=1)
+    LocalStore(tmp_path).create("lock", b"another's")
+    with pytest.raises(ConflictError):
+        retried(store).create("lock", b"mine")
+    assert LocalStore(tmp_path).read("lock") == b"another's"
+
+
+def test_a_create_that_lost_at_once_is_refused_even_if_the_bytes_are_the_same(tmp_path: Path) -> None:
+    LocalStore(tmp_path).create("lock", b"same")
+    with pytest.raises(ConflictError):
+        retried(FlakyStore(tmp_path, failures=0)).create("lock", b"same")
+
+
+def test_a_replace_whose_answer_was_lost_has_won(tmp_path: Path) -> None:
+    first = LocalStore(tmp_path).create("lock", b"first")
+    store = FlakyStore(tmp_path, failures=1, deaf=True)
+    version = retried(store).replace("lock", b"second", first)
+    assert store.read_versioned("lock") == (b"second", version)
+
+
+def test_a_copy_in_another_process_retries_too(tmp_path: Path) -> None:
+    store = pickle.loads(pickle.dumps(RetryingStore(FlakyStore(tmp_path, failures=1), first_delay_s=0.001)))
+    store.write("key", b"bytes")
+    assert (tmp_path / "key").read_bytes() == b"bytes"
+
+
+def test_the_store_inside_can_be_had_without_retries(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    assert without_retries(RetryingStore(store)) is store
+    assert without_retries(store) is store
