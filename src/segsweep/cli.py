@@ -74,70 +74,65 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.set_defaults(command=function)
         sub.add_argument("--verbose", action="store_true", help="log what happens inside")
+        if name not in ("sample", "sweep"):
+            sub.add_argument("--json", action="store_true", help="print facts as JSON")
         return sub
 
-    def add_job(sub: Any) -> None:
-        sub.add_argument("job", type=Path, metavar="JOB", help="the job's YAML, e.g. jobs/demo.yaml")
+    _add_dataset_arguments(
+        add("sample", _sample, "write a small learnable raw dataset", "Same seed, same bytes."),
+        add(
+            "prepare",
+            _prepare,
+            "raw dataset -> bundle: resized, split, sharded, hashed",
+            "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
+        ),
+    )
+    _add_job_arguments(
+        add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit"),
+        add("sweep", _sweep, "start the sweep, or go on with it if its run exists"),
+    )
+    _add_run_arguments(
+        add("status", _status, "what is running, done, stopped, failed; best per size; budget left"),
+        add("report", _report, "evaluate, time and chart the best trial of every size"),
+        add("export", _export, "chosen model -> model.onnx, model.pt, model card, parity.json"),
+    )
+    return parser
+
+
+def _add_dataset_arguments(sample: Any, prepare: Any) -> None:
+    sample.add_argument("dir", type=Path, metavar="DIR", help="folder to write; must be empty or absent")
+    sample.add_argument("--format", required=True, choices=("coco", "yolo"), help="raw dataset format")
+    sample.add_argument("--images", type=int, default=96, metavar="N", help="number of images")
+    sample.add_argument("--imgsz", type=int, default=128, metavar="N", help="side of the square images, in pixels")
+    sample.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn")
+    prepare.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
+    prepare.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
+    prepare.add_argument("--format", choices=("coco", "yolo"), help="raw dataset format; recognised where absent")
+    prepare.add_argument("--name", help="the bundle's name; the source folder's where absent")
+    prepare.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
+    prepare.add_argument("--split", metavar="A,B,C", help="ratios of train, val, test; given splits are kept if absent")
+    prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
+
+
+def _add_job_arguments(*commands: Any) -> None:
+    for command in commands:
+        command.add_argument("job", type=Path, metavar="JOB", help="the job's YAML, e.g. jobs/demo.yaml")
         text = "change a value of the job, or of its space with search_space.NAME=...; repeatable"
-        sub.add_argument("--set", dest="sets", action="append", default=[], metavar="a.b=value", help=text)
+        command.add_argument("--set", dest="sets", action="append", default=[], metavar="a.b=value", help=text)
 
-    def add_json(sub: Any) -> None:
-        sub.add_argument("--json", action="store_true", help="print facts as JSON")
 
-    sub = add("sample", _sample, "write a small learnable raw dataset", "Same seed, same bytes.")
-    sub.add_argument("dir", type=Path, metavar="DIR", help="folder to write; must be empty or absent")
-    sub.add_argument("--format", required=True, choices=("coco", "yolo"), help="raw dataset format")
-    sub.add_argument("--images", type=int, default=96, metavar="N", help="number of images")
-    sub.add_argument("--imgsz", type=int, default=128, metavar="N", help="side of the square images, in pixels")
-    sub.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn")
-
-    sub = add(
-        "prepare",
-        _prepare,
-        "raw dataset -> bundle: resized, split, sharded, hashed",
-        "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
-    )
-    sub.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
-    sub.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
-    sub.add_argument("--format", choices=("coco", "yolo"), help="raw dataset format; recognised where absent")
-    sub.add_argument("--name", help="the bundle's name; the source folder's where absent")
-    sub.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
-    sub.add_argument(
-        "--split", metavar="A,B,C", help="ratios of train, val and test; given splits are kept where absent"
-    )
-    sub.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
-    add_json(sub)
-
-    sub = add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit")
-    add_job(sub)
-    add_json(sub)
-
-    sub = add("sweep", _sweep, "start the sweep, or go on with it if its run exists")
-    add_job(sub)
-
-    sub = add("status", _status, "what is running, done, stopped, failed; best per size; budget left")
-    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
-    add_json(sub)
-
-    sub = add("report", _report, "evaluate, time and chart the best trial of every size")
-    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
-    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
-    sub.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
-    add_json(sub)
-
-    sub = add("export", _export, "chosen model -> model.onnx, model.pt, model card, parity.json")
-    sub.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
-    sub.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
-    sub.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
-    choice = sub.add_mutually_exclusive_group()
+def _add_run_arguments(status: Any, report: Any, export: Any) -> None:
+    for command in (status, report, export):
+        command.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
+    report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
+    for command in (report, export):
+        command.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
+    choice = export.add_mutually_exclusive_group()
     choice.add_argument("--trial", metavar="ID", help="this trial")
     choice.add_argument("--variant", choices=("n", "s", "m", "l", "x"), help="the best trial of this size")
-    choice.add_argument(
-        "--max-latency-ms", type=float, metavar="X", help="the most accurate one that is fast enough (p50)"
-    )
+    choice.add_argument("--max-latency-ms", type=float, metavar="X", help="the most accurate one this fast (p50)")
     choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
-    add_json(sub)
-    return parser
 
 
 def cache_dir() -> Path:
@@ -267,4 +262,3 @@ def _need(module: str, extra: str, imported: bool = True) -> None:
         raise MissingExtraError(Problem(f"the module {module}", "is not installed", fix=fix))
     if imported:
         import_module(module)
-

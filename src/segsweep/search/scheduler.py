@@ -21,6 +21,8 @@ from segsweep.search.searcher import ours
 # A trial that cannot go on says so in a result of its own instead of raising: training is deterministic, so Ray's
 # retry would only fail again. A worker that dies raises in Ray's own way and is retried.
 TRIAL_ERROR = "trial_error"
+# What no trial could survive, a broken bundle or storage that cannot be written, ends the session: a `SegsweepError`.
+SWEEP_ERROR = "sweep_error"
 
 
 class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
@@ -45,7 +47,13 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         """Nothing: the searcher has put the trial into the ledger."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> str:
-        """Take the report into account; STOP for trials that have completed, failed, or are not good enough."""
+        """Take the report into account; STOP for trials that have completed, failed, or are not good enough.
+
+        Raises:
+            SegsweepError: The worker met what no trial could survive, or this driver cannot write its records.
+        """
+        if SWEEP_ERROR in result:
+            raise result[SWEEP_ERROR]
         trial_id = ours(trial.config).trial_id
         if TRIAL_ERROR in result:
             self._ledger.set_status(trial_id, Status.FAILED, str(result[TRIAL_ERROR]))

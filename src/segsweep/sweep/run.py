@@ -27,7 +27,7 @@ from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.manifest import read_manifest
 from segsweep.dataset.naming import resolve_bundle
-from segsweep.errors import InterruptedSweepError, RunError
+from segsweep.errors import InterruptedSweepError, RunError, RunLockedError, StorageError
 from segsweep.search.proposer import make_proposer
 from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import Allowance, LedgerSearcher, ours
@@ -73,15 +73,16 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
 
     Raises:
         ConfigError, DatasetError, StorageError: The job cannot be started.
-        RunError: Another driver owns the run, or the job has changed in a way that a run cannot follow.
+        RunError: Another driver owns the run, the job has changed in a way that a run cannot follow, or every trial
+            has failed.
         InterruptedSweepError: Ctrl-C or SIGTERM; the same command goes on.
     """
     bundle_uri = resolve_bundle(job.job.dataset)
     digest = read_manifest(bundle_uri).digest
     store = open_store(job.job.storage, job.job.name)
     folder = RunFolder(store)
-    over = threading.Event()
-    with RunLock(store, on_lost=over.set):
+    lost = threading.Event()
+    with RunLock(store, on_lost=lost.set):
         if store.exists(layout.RUN):
             for line in reconcile(folder.read_info(), job, digest, where):
                 logger.info("changed since the run was started: %s", line)
@@ -92,49 +93,60 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         allowance = _allowance(job.job)
         if _has_work(ledger, allowance):
             with _session(folder):
-                _run(job, context, ledger, over, console)
-        if over.is_set():
-            raise RunError(f"{store.uri}: another driver has taken the run over; this one has stopped")
+                _run(job, context, ledger, lost, console)
+        if lost.is_set():
+            raise RunLockedError(f"{store.uri}: another driver has taken the run over; this one has stopped")
+        if all(record.status is Status.FAILED for record in ledger.records):
+            raise RunError(f"{store.uri}: every trial failed, the first with: {ledger.records[0].error}")
         return Outcome(store.uri, ledger.records, allowance.gpu_time_is_spent(ledger))
 
 
-def _run(job: JobFile, context: SweepContext, ledger: Ledger, over: threading.Event, console: Console) -> None:
+def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Event, console: Console) -> None:
     """Let Ray Tune run until the budget is spent; trials that are cut off wait for the next session."""
     allowance = _allowance(job.job)
     searcher = LedgerSearcher(job, ledger, make_proposer(job), allowance)
     rule = ray_asha_rule(ledger) if job.job.search.policy == "plain" else None
-    scheduler = LedgerScheduler(ledger, rule, lambda: over.is_set() or allowance.gpu_time_is_spent(ledger))
-    with _ray(job.job) as concurrency, tempfile.TemporaryDirectory(prefix="segsweep-ray-") as scratch:
-        with Progress(ledger, allowance, console) as progress:
-            tuner = tune.Tuner(
-                trainable(context, lambda config: _placement(job.job, config)),
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher,
-                    scheduler=scheduler,
-                    num_samples=-1,
-                    max_concurrent_trials=concurrency,
-                    reuse_actors=True,
-                    trial_dirname_creator=lambda trial: ours(trial.config).trial_id,
-                ),
-                run_config=tune.RunConfig(
-                    name=job.job.name,
-                    storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
-                    failure_config=tune.FailureConfig(max_failures=_RETRIES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
-                    callbacks=[_Narrator(ledger, progress, context.run_uri)],
-                    verbose=0,
-                ),
-            )
-            try:
-                tuner.fit()
-            except KeyboardInterrupt as exc:
-                raise InterruptedSweepError(
-                    f"{context.run_uri}: stopped; nothing is lost, the same command goes on from the last epochs"
-                ) from exc
-            finally:
-                for record in ledger.records:
-                    if record.status is Status.RUNNING:
-                        ledger.set_status(record.trial_id, Status.PENDING)
+    scheduler = LedgerScheduler(ledger, rule, lambda: lost.is_set() or allowance.gpu_time_is_spent(ledger))
+    with (
+        _ray(job.job) as concurrency,
+        tempfile.TemporaryDirectory(prefix="segsweep-ray-") as scratch,
+        Progress(ledger, allowance, console) as progress,
+    ):
+        tuner = tune.Tuner(
+            trainable(context, lambda config: _placement(job.job, config)),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=-1,
+                max_concurrent_trials=concurrency,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: ours(trial.config).trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=job.job.name,
+                storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
+                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
+                callbacks=[_Narrator(ledger, progress, context.run_uri)],
+                verbose=0,
+            ),
+        )
+        try:
+            tuner.fit()
+        except KeyboardInterrupt as exc:
+            raise InterruptedSweepError(
+                f"{context.run_uri}: stopped; nothing is lost, the same command goes on from the last epochs"
+            ) from exc
+        finally:
+            _put_to_rest(ledger, lost)
+
+
+def _put_to_rest(ledger: Ledger, lost: threading.Event) -> None:
+    """Trials that were cut off are PENDING; a courtesy to readers, resuming does not need it."""
+    with suppress(StorageError):
+        for record in ledger.records:
+            if record.status is Status.RUNNING and not lost.is_set():
+                ledger.set_status(record.trial_id, Status.PENDING)
 
 
 class _Narrator(tune.Callback):  # type: ignore[misc]

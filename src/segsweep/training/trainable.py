@@ -8,8 +8,8 @@ from typing import Any
 from ray import tune
 
 from segsweep.core.trials import TrialRecord
-from segsweep.errors import StorageError
-from segsweep.search.scheduler import TRIAL_ERROR
+from segsweep.errors import DatasetError, StorageError
+from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
 from segsweep.training.environment import prepare_environment
 from segsweep.training.rendezvous import SteppedTraining
@@ -31,15 +31,11 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._training = self._begin(ours(config))
 
     def step(self) -> dict[str, Any]:
-        """Train to the next report; a trial that cannot go on says so in place of metrics.
-
-        Raises:
-            StorageError, OSError: Storage or disk failed; Ray starts the trial again from its checkpoint.
-        """
+        """Train to the next report; what keeps a trial or the sweep from going on is said in place of metrics."""
         try:
             row = self._training.next_row()
-        except (StorageError, OSError):
-            raise
+        except (DatasetError, StorageError) as exc:
+            return {SWEEP_ERROR: exc}
         except Exception as exc:  # noqa: BLE001 - the trial boundary: one trial fails, the sweep goes on
             return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}"}
         return dict(row) if row is not None else {TRIAL_ERROR: "training ended before its horizon"}

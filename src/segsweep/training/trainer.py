@@ -46,6 +46,8 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         on_epoch_end: Called with the trainer, the epoch's row, and whether it is the best so far.
     """
 
+    accumulate: int
+
     def __init__(
         self,
         overrides: dict[str, Any],
@@ -78,8 +80,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
     def _build_train_pipeline(self) -> None:
         super()._build_train_pipeline()
         # Upstream now calls optimizer_step after every batch; the real accumulation is counted there.
-        accumulate: int = self.accumulate
-        self._nominal_accumulate = accumulate
+        self._nominal_accumulate = self.accumulate
         self.accumulate = 1
         self._batches_waiting = 0
 
