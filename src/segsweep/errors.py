@@ -3,7 +3,7 @@
 ```
 SegsweepError
 ├── ConfigError             exit 2   a job, search space, option or --set value breaks a rule
-├── MissingExtraError       exit 2   a command needs an optional dependency that is not installed
+│   └── MissingExtraError            a command needs an optional dependency that is not installed
 ├── DatasetError            exit 3   a raw dataset or a bundle is missing, broken or not what was promised
 ├── StorageError            exit 3   bytes could not be read or written where they live
 │   ├── NotFoundError                the key, folder or bucket does not exist

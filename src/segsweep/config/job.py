@@ -209,7 +209,9 @@ def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> 
     if isinstance(grace, int) and isinstance(horizon, int) and grace > horizon >= 1:
         rule = f"must not exceed budget.max_epochs = {horizon}"
         yield Problem(where, rule, "scheduler.grace_epochs", str(grace), "lower it or train longer")
-    train = _section(data, "train")
+    train = data.get("train", {})
+    if not isinstance(train, Mapping):
+        return  # the model has said so
     searched = space.distributions if space else {}
     for name, value in train.items():
         rule = broken_rule(name, value)

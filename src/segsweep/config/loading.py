@@ -133,7 +133,7 @@ def problems_of(error: ValidationError, where: str, model: type[BaseModel]) -> I
             yield Problem(where, "unknown key", field, value, _spelling(str(loc[-1]), _names_at(model, loc[:-1])))
         elif detail["type"] == "missing":
             yield Problem(where, "is required", field)
-        elif detail["type"] == "model_type":
+        elif detail["type"] in ("model_type", "dict_type"):
             yield Problem(where, "must be a mapping of names to values", field, value)
         else:
             yield Problem(where, _rule(detail["msg"]), field, value)

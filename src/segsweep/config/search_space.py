@@ -72,10 +72,10 @@ class Distribution(BaseModel):
         """The value at a unit coordinate in [0, 1]; a choice divides the interval evenly."""
         if self.uniform is not None:
             low, high = self.uniform
-            return min(max(low, low + unit * (high - low)), high)  # rounding may leave the bounds
+            return min(max(low, (1 - unit) * low + unit * high), high)  # rounding may leave the bounds
         if self.loguniform is not None:
             low, high = self.loguniform
-            return min(max(low, low * math.exp(unit * (math.log(high) - math.log(low)))), high)
+            return min(max(low, math.pow(low, 1 - unit) * math.pow(high, unit)), high)
         if self.quniform is not None:
             first, last, step = self.quniform
             return min(first + step * min(int(unit * self._steps), self._steps - 1), last)

@@ -102,9 +102,9 @@ def broken_rule(name: object, value: object) -> str:
         name: As it stands in a file; YAML makes `no: 1` a key that is not text.
         value: As it stands in a file.
     """
-    known = HYPERPARAMETERS.get(str(name))
+    known = HYPERPARAMETERS.get(name) if isinstance(name, str) else None
     if known is None:
-        close = difflib.get_close_matches(str(name), HYPERPARAMETERS, 3)
+        close = difflib.get_close_matches(name, HYPERPARAMETERS, 3) if isinstance(name, str) else []
         hint = f"; did you mean {' or '.join(close)}?" if close else ""
         return f"is no training argument that may be set or searched{hint}"
     return "" if known.allows(value) else f"must be {known.rule}"
