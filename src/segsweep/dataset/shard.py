@@ -50,7 +50,7 @@ class ShardWriter:
             contents: Path and content of each.
             source: The image they were made from.
         """
-        if self._sink is not None and self._sink.size_bytes >= self._limit_bytes:
+        if self._tar is not None and self._tar.offset >= self._limit_bytes:
             self._close()
         if self._tar is None:
             path = self._folder / self._key

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from pathlib import PurePosixPath
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_LONGEST = 96  # characters, so that suffixes and temporary names stay below the 255 of a file system
+_LONGEST = 80  # characters; with hash and extension a name must stay below the 100 of a tar
 
 
 def unique_stems(names: Collection[str]) -> dict[str, str]:

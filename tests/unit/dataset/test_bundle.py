@@ -150,7 +150,7 @@ def test_given_splits_are_dealt_anew_when_one_is_missing_and_the_manifest_says_s
     assert {split: facts.images for split, facts in manifest.splits.items()} == {"train": 14, "val": 3, "test": 3}
     assert [note.rule for note in manifest.notes] == [
         "data.yaml names a folder that is not there",
-        "given splits lack val, test: all images split anew, 0.7,0.15,0.15",
+        "the dataset comes without val, test: all images split anew, 0.7,0.15,0.15",
     ]
 
 

@@ -44,7 +44,7 @@ def test_a_mask_written_as_a_label_and_read_back_is_the_same_mask(mask: Mask):
         assert np.array_equal(round_trip(mask), mask)
 
 
-@pytest.mark.parametrize("size", [64, 640, 2000])
+@pytest.mark.parametrize("size", [64, 320, 1000])
 def test_a_ring_survives_a_label_row_at_any_size(size: int):
     y, x = np.mgrid[:size, :size] + 0.5
     distance = np.hypot(x - size / 2, y - size / 2)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import reprlib
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from segsweep.core.geometry import fill
+from segsweep.dataset.formats.coco_document import Document, find_documents, looks_like_coco, read_document, shown
 from segsweep.dataset.formats.coco_shapes import read_shape
 from segsweep.dataset.formats.rle import encode_counts, encode_mask
 from segsweep.dataset.picture import is_file, picture_size
@@ -29,20 +28,7 @@ from segsweep.dataset.records import (
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
 
-_SPLIT_WORDS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_HEAD_BYTES = 1 << 16
 _MOST_PIXELS = 1 << 28  # of an image: a wrong size must not take all memory when a mask is unpacked
-
-
-@dataclass(frozen=True, eq=False)
-class _Document:
-    """One JSON file, its three lists checked to hold mappings."""
-
-    file: Path
-    split: str
-    images: list[dict[str, Any]]
-    annotations: list[dict[str, Any]]
-    categories: list[dict[str, Any]]
 
 
 class CocoFormat:
@@ -52,23 +38,23 @@ class CocoFormat:
 
     def detect(self, source: Path) -> bool:
         """Whether there is a JSON file that speaks of annotations."""
-        return any(_looks_like_coco(file) for file in _find_files(source))
+        return any(looks_like_coco(file) for file in find_documents(source))
 
     def read(self, source: Path) -> RawDataset:
         """Read all JSON files; classes are told apart by name, in the order of their ids."""
-        files = _find_files(source)
+        files = find_documents(source)
         if not files:
             fix = "name the JSON file itself, or another --format"
             raise DatasetError(Problem(str(source), "must hold annotations/*.json or *.json", fix=fix))
         root = source if source.is_dir() else source.parent
         findings = Findings()
-        documents = [document for file in files if (document := _read_document(file, root, findings))]
+        documents = [document for file in files if (document := read_document(file, root, findings))]
         classes = _read_classes(documents, findings)
         images: dict[str, ImageRecord] = {}
         for document in documents:
             for record in _read_images(document, classes, root, findings):
                 if record.name in images:
-                    findings.fault(_shown(document.file, root), "an image must be listed once", value=record.name)
+                    findings.fault(shown(document.file, root), "an image must be listed once", value=record.name)
                 images[record.name] = record
         return RawDataset(
             format=self.name,
@@ -103,55 +89,7 @@ class CocoFormat:
             (folder / "annotations" / name).write_text(text + "\n", encoding="utf-8")
 
 
-def _find_files(source: Path) -> list[Path]:
-    if source.is_file():
-        return [source] if source.suffix == ".json" else []
-    for pattern in ("annotations/instances*.json", "annotations/*.json", "*.json", "*/_annotations.coco.json"):
-        files = sorted(file for file in source.glob(pattern) if file.is_file())
-        if files:
-            return files
-    return []
-
-
-def _looks_like_coco(file: Path) -> bool:
-    size = file.stat().st_size
-    with file.open("rb") as opened:
-        head = opened.read(_HEAD_BYTES)
-        opened.seek(max(0, size - _HEAD_BYTES))
-        tail = opened.read(_HEAD_BYTES)
-    return any(key in head or key in tail for key in (b'"annotations"', b'"segmentation"', b'"categories"'))
-
-
-def _split_of(file: Path) -> str:
-    """Split from the words of the file's name, else of its folder's."""
-    for name in (file.stem, file.parent.name):
-        for word in re.findall(r"[a-z]+", name.lower()):
-            if word in _SPLIT_WORDS:
-                return _SPLIT_WORDS[word]
-    return UNSPLIT
-
-
-def _read_document(file: Path, root: Path, findings: Findings) -> _Document | None:
-    where = _shown(file, root)
-    try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        findings.fault(where, f"must be JSON: {exc}")
-        return None
-    except OSError as exc:
-        findings.fault(where, f"cannot be read: {exc.strerror}")
-        return None
-    lists = {}
-    for key in ("images", "annotations", "categories"):
-        rows = data.get(key) if isinstance(data, dict) else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            findings.fault(where, "must be a list of objects", field=key, value=type(rows).__name__)
-        else:
-            lists[key] = rows
-    return _Document(file, _split_of(file), **lists) if len(lists) == 3 else None
-
-
-def _read_classes(documents: Sequence[_Document], findings: Findings) -> list[str]:
+def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str]:
     ids: dict[str, int] = {}
     supers = set()
     in_use = set()
@@ -179,8 +117,8 @@ def _read_classes(documents: Sequence[_Document], findings: Findings) -> list[st
     return sorted(ids, key=lambda name: ids[name])
 
 
-def _read_images(document: _Document, classes: list[str], root: Path, findings: Findings) -> Iterator[ImageRecord]:
-    where = _shown(document.file, root)
+def _read_images(document: Document, classes: list[str], root: Path, findings: Findings) -> Iterator[ImageRecord]:
+    where = shown(document.file, root)
     position = {name: index for index, name in enumerate(classes)}
     categories = {_integer(row.get("id")): position.get(str(row.get("name"))) for row in document.categories}
     sizes = _read_sizes(document, where, findings)
@@ -213,14 +151,14 @@ def _read_images(document: _Document, classes: list[str], root: Path, findings: 
             continue
         path = next((folder / file_name for folder in folders if is_file(folder / file_name)), None)
         if path is None:
-            fix = f"looked in {', '.join(_shown(folder, root) for folder in folders)}"
+            fix = f"looked in {', '.join(shown(folder, root) for folder in folders)}"
             findings.fault(f"{where}: images[{i}]", "the image file is not there", value=file_name, fix=fix)
             continue
-        name, objects = _shown(path, root), tuple(instances[image_id])
+        name, objects = shown(path, root), tuple(instances[image_id])
         yield ImageRecord(path, name, source_group(name), objects, document.split, sizes[image_id])
 
 
-def _read_sizes(document: _Document, where: str, findings: Findings) -> dict[int, tuple[int, int]]:
+def _read_sizes(document: Document, where: str, findings: Findings) -> dict[int, tuple[int, int]]:
     sizes: dict[int, tuple[int, int]] = {}
     for i, row in enumerate(document.images):
         at = f"{where}: images[{i}]"
@@ -242,7 +180,7 @@ def _read_sizes(document: _Document, where: str, findings: Findings) -> dict[int
     return sizes
 
 
-def _image_folders(document: _Document, root: Path) -> list[Path]:
+def _image_folders(document: Document, root: Path) -> list[Path]:
     """Where the images of a JSON file may lie, most likely first."""
     beside, stem = document.file.parent, document.file.stem.removeprefix("instances_")
     inner = [name for name in (stem, document.split, "valid" if document.split == "val" else "") if name]
@@ -274,7 +212,3 @@ def _annotation(one: Instance, annotation_id: int, image_id: int, width: int, he
 
 def _integer(value: object) -> int | None:
     return value if type(value) is int else None
-
-
-def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
