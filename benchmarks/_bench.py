@@ -1,0 +1,122 @@
+"""What the benchmarks share: a dataset to train on, fresh processes to time, and lines to print."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segsweep.dataset.bundle import PrepareOptions, prepare
+from segsweep.dataset.synthetic import write_sample
+from segsweep.inference.machine import load_average, this_machine
+
+IMGSZ = 96
+SEGSWEEP = (sys.executable, "-m", "segsweep")
+# Ray starts its workers at this niceness: whatever they are compared with gets the same, or other work on the machine
+# would slow only one side down.
+RAY_NICENESS = int(os.environ.get("RAY_worker_niceness", "15"))  # noqa: SIM112 - Ray's own spelling
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where a benchmark works and how long.
+
+    Attributes:
+        work: Folder for everything it makes.
+        rounds: Times that every side is measured.
+        quick: Whether this is a smoke test: its figures mean nothing.
+    """
+
+    work: Path
+    rounds: int
+    quick: bool
+
+    @property
+    def cache(self) -> Path:
+        """The node's cache, of this benchmark alone."""
+        return self.work / "cache"
+
+    @property
+    def runs(self) -> Path:
+        """Where runs lie."""
+        return self.work / "runs"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of a measured process: this cache, no cluster, nothing sent anywhere."""
+        inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+        return {**inherited, "SEGSWEEP_CACHE": str(self.cache), "RAY_USAGE_STATS_ENABLED": "0", **more}
+
+    def bundle(self, images: int) -> str:
+        """A bundle of rendered images, made once."""
+        source = self.work / f"sample-{images}"
+        if not source.exists():
+            write_sample(source, "coco", images, 0, 128)
+        return prepare(source, str(self.work / "bundles"), PrepareOptions(imgsz=IMGSZ)).uri
+
+    def write_job(self, name: str, space: Mapping[str, Any], job: Mapping[str, Any]) -> Path:
+        """Write a job of size n from random weights, one CPU a trial, and its space; forget its last run."""
+        shutil.rmtree(self.runs / name, ignore_errors=True)
+        whole = {
+            "name": name,
+            "storage": str(self.runs),
+            "search_space": str(self.work / f"{name}-space.yaml"),
+            "variants": ["n"],
+            "weights": "scratch",
+            "resources": {"n": {"gpus": 0, "cpus": 1}},
+            **job,
+        }
+        path = self.work / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(whole))
+        Path(whole["search_space"]).write_text(yaml.safe_dump(dict(space)))
+        return path
+
+
+def begin(doc: str | None, argv: Sequence[str] | None, rounds: int) -> Bench:
+    """Parse what every benchmark takes, and print the machine."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, default=Path("build/bench"), help="folder for data and runs")
+    parser.add_argument("--rounds", type=int, default=rounds, help="times that every side is measured")
+    parser.add_argument("--quick", action="store_true", help="smoke test: one short round")
+    args = parser.parse_args(argv)
+    args.work.mkdir(parents=True, exist_ok=True)
+    print(f"machine: {this_machine()}, load average {load_average()}, commit {_commit()}")
+    return Bench(args.work.absolute(), 1 if args.quick else args.rounds, args.quick)
+
+
+def timed(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> float:
+    """Wall seconds of a process from start to exit; its output is shown only if it fails."""
+    cwd.mkdir(parents=True, exist_ok=True)
+    began = time.perf_counter()
+    done = subprocess.run(command, env=dict(environment), cwd=cwd, check=False, capture_output=True, text=True)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
+    return seconds
+
+
+def show(what: str, values: Sequence[float], unit: str = "s") -> float:
+    """Print every measurement of one side and return their median."""
+    median = statistics.median(values)
+    each = ", ".join(f"{value:.3g}" for value in values)
+    print(f"{what}: median {median:.3g} {unit} of {each}; load average now {load_average()}")
+    return median
+
+
+def verdict(name: str, ratio: float, goal: float) -> None:
+    """Print a claim's line."""
+    print(f"{name} ratio={ratio:.2f} goal<={goal:.2f}", flush=True)
+
+
+def _commit() -> str:
+    done = subprocess.run(("git", "describe", "--always", "--dirty"), check=False, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,113 @@
+"""Claim: the same small sweep takes at most 0.7 of the wall time of Ultralytics' own tuner.
+
+Six trials of size n from random weights, 8 epochs, 96 pixels, one CPU each and as many at once as there are CPUs,
+against `model.tune(use_ray=True, search_alg=HyperOptSearch(...))`: the searcher that `search_alg="hyperopt"` makes,
+told to evaluate the six configurations that our sweep proposed. Grace period and reduction factor are the same on both
+sides. Ultralytics gets the same node copy of the dataset, with its label cache, no plots, no loader workers and no
+network, which all help it. Each side is timed as a user meets it: a fresh process from its start to its exit.
+
+Three figures: our sweep, our sweep with early stopping switched off (what is left is not early stopping), the peer.
+Each side's number of epochs says what it stopped. The sides alternate; the ratios are those of the medians.
+
+    python benchmarks/peer_tune.py
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from _bench import IMGSZ, SEGSWEEP, Bench, begin, show, timed, verdict
+
+GOAL = 0.7
+FACTOR = 3  # Ultralytics' tuner has no other
+SPACE = {
+    "lr0": {"loguniform": [1e-4, 3e-2]},
+    "momentum": {"uniform": [0.6, 0.98]},
+    "weight_decay": {"loguniform": [1e-5, 5e-3]},
+    "mosaic": {"uniform": [0.0, 1.0]},
+}
+TRAIN = {"imgsz": IMGSZ, "batch": 4, "nbs": 4, "optimizer": "AdamW", "warmup_epochs": 1}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    bench = begin(__doc__, argv, rounds=3)
+    images, trials, epochs, grace = (12, 2, 2, 1) if bench.quick else (96, 6, 8, 2)
+    budget = {"max_epochs": epochs, "trials": trials}
+    job = {"dataset": bench.bundle(images), "train": TRAIN, "budget": budget}
+    print(f"settings: {images} images, {trials} trials, {epochs} epochs, grace {grace}, factor {FACTOR}, {TRAIN}")
+    found: dict[str, list[float]] = {"segsweep": [], "without early stopping": [], "ultralytics": []}
+    for index in range(bench.rounds):
+        seconds, records = _sweep(bench, "peer-ours", {**job, "scheduler": _scheduler(grace)})
+        found["segsweep"].append(seconds)
+        print(f"round {index + 1}: segsweep trained {[record['epoch'] for record in records]} epochs")
+        spec = {"trials": trials, "epochs": epochs, "grace": grace, "points": [record["params"] for record in records]}
+        seconds, theirs = _peer(bench, spec)
+        found["ultralytics"].append(seconds)
+        print(f"round {index + 1}: ultralytics trained {theirs} epochs")
+        found["without early stopping"].append(_sweep(bench, "peer-all", {**job, "scheduler": _scheduler(epochs)})[0])
+    medians = {side: show(side, values) for side, values in found.items()}
+    verdict("without_early_stopping", medians["without early stopping"] / medians["ultralytics"], GOAL)
+    verdict("peer_tune", medians["segsweep"] / medians["ultralytics"], GOAL)
+
+
+def _scheduler(grace: int) -> dict[str, int]:
+    return {"grace_epochs": grace, "reduction_factor": FACTOR}
+
+
+def _sweep(bench: Bench, name: str, job: Mapping[str, Any]) -> tuple[float, list[dict[str, Any]]]:
+    """Wall seconds of our sweep, and its trial records in order of proposal."""
+    path = bench.write_job(name, SPACE, job)
+    seconds = timed([*SEGSWEEP, "sweep", str(path)], bench.environment(), bench.work)
+    records = [json.loads(path.read_text()) for path in (bench.runs / name / "trials").glob("*/trial.json")]
+    return seconds, sorted(records, key=lambda record: int(record["number"]))
+
+
+def _peer(bench: Bench, spec: Mapping[str, Any]) -> tuple[float, list[int]]:
+    """Wall seconds of Ultralytics' tuner, and the epochs that each of its trials reported."""
+    (data,) = (bench.cache / "bundles").glob("sample-*/data.yaml")
+    asked, answered = bench.work / "peer-spec.json", bench.work / "peer-epochs.json"
+    asked.write_text(json.dumps({**spec, "data": str(data), "project": str(bench.runs)}))
+    command = [sys.executable, __file__, "--peer", str(asked), str(answered), str(bench.work / "peer-cache")]
+    seconds = timed(command, bench.environment(), bench.work)
+    return seconds, json.loads(answered.read_text())
+
+
+def tune(asked: Path, answered: Path, cache: Path) -> None:
+    """Run Ultralytics' tuner on the given points and write the epochs of each trial."""
+    from segsweep.training.environment import prepare_environment  # noqa: PLC0415 - of the measured process alone
+
+    prepare_environment(cache)  # offline
+    from ray import tune as ray_tune  # noqa: PLC0415
+    from ray.tune.search.hyperopt import HyperOptSearch  # noqa: PLC0415
+    from ultralytics import SETTINGS, YOLO  # noqa: PLC0415
+
+    SETTINGS.update(raytune=True)  # the callback that reports epochs
+    spec = json.loads(asked.read_text())
+    make = {"uniform": ray_tune.uniform, "loguniform": ray_tune.loguniform}
+    results = YOLO("yolov8n-seg.yaml", task="segment").tune(
+        use_ray=True,
+        search_alg=HyperOptSearch(metric="metrics/mAP50-95(M)", mode="max", points_to_evaluate=spec["points"]),
+        space={name: make[kind](*range_) for name, law in SPACE.items() for kind, range_ in law.items()},
+        iterations=spec["trials"],
+        grace_period=spec["grace"],
+        epochs=spec["epochs"],
+        data=spec["data"],
+        project=spec["project"],
+        name="peer-ultralytics",
+        device="cpu",
+        workers=0,
+        plots=False,
+        **TRAIN,
+    )
+    answered.write_text(json.dumps([int(result.metrics.get("epoch", 0)) for result in results]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--peer"]:
+        tune(*map(Path, sys.argv[2:5]))
+    else:
+        main()
