@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,3 +126,12 @@ def test_a_server_that_forgets_is_found_out(tmp_path: Path) -> None:
 def test_a_dataset_that_may_only_be_read_is_readable(tmp_path: Path) -> None:
     assert check_readable(LocalStore(tmp_path)) == []
     assert check_readable(LocalStore(Path("/sys"))) == []
+
+
+@pytest.mark.slow(reason="starts a Python of its own")
+@pytest.mark.timeout(20)
+def test_a_folder_is_opened_without_loading_boto3() -> None:
+    code = (
+        "import sys; from segsweep.storage.opening import open_store; open_store('/x'); print('boto3' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout == b"False\n"

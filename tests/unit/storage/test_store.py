@@ -28,7 +28,9 @@ def test_a_broken_key_is_told_with_its_rule(key: str, rule: str) -> None:
     assert str(raised.value) == f"s3://bucket/run: key = {key!r}: {rule}"
 
 
-@settings(max_examples=50)
+@pytest.mark.slow(reason="draws fifty examples, which takes long on a loaded machine")
+@pytest.mark.timeout(20)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=4), st.data())
 def test_every_start_of_a_good_key_is_a_good_prefix(parts: list[str], data: st.DataObject) -> None:
     key = "/".join(parts)
