@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -95,7 +96,7 @@ def check_reachable(store: Store) -> list[Problem]:
     try:
         return _probe(plain)
     except StorageError as exc:
-        return list(exc.problems) or [Problem(store.uri, str(exc))]
+        return _problems(store, exc)
     finally:
         for folder in made:
             with contextlib.suppress(OSError):
@@ -112,7 +113,7 @@ def check_readable(store: Store) -> list[Problem]:
     try:
         next(plain.list(), None)
     except StorageError as exc:
-        return list(exc.problems) or [Problem(store.uri, str(exc))]
+        return _problems(store, exc)
     return []
 
 
@@ -130,6 +131,11 @@ def _probe(store: Store) -> list[Problem]:
         problems.append(Problem(store.uri, "must list and give back what was just written", fix=_OTHER))
     store.delete(key)
     return problems
+
+
+def _problems(store: Store, exc: StorageError) -> list[Problem]:
+    """What went wrong, told of the place itself: the key of the probe means nothing to a reader."""
+    return [replace(problem, where=store.uri) for problem in exc.problems] or [Problem(store.uri, str(exc))]
 
 
 def _missing_folders(store: Store) -> list[Path]:

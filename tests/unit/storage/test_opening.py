@@ -87,7 +87,7 @@ def test_a_check_of_a_place_that_works_leaves_no_trace(tmp_path: Path) -> None:
 
 def test_a_check_tells_what_is_wrong_instead_of_raising() -> None:
     (problem,) = check_reachable(LocalStore(Path("/sys/segsweep")))
-    assert problem.where.startswith("/sys/segsweep/")
+    assert problem.where == "/sys/segsweep"
     assert problem.rule.startswith("may not be accessed")
 
 
@@ -131,7 +131,5 @@ def test_a_dataset_that_may_only_be_read_is_readable(tmp_path: Path) -> None:
 @pytest.mark.slow(reason="starts a Python of its own")
 @pytest.mark.timeout(20)
 def test_a_folder_is_opened_without_loading_boto3() -> None:
-    code = (
-        "import sys; from segsweep.storage.opening import open_store; open_store('/x'); print('boto3' in sys.modules)"
-    )
+    code = "import sys; from segsweep.storage.opening import open_store; open_store('/'); print('boto3' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout == b"False\n"
