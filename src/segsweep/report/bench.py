@@ -1,0 +1,275 @@
+"""The bench: where a run's models are evaluated, exported and timed, every result kept on this node.
+
+Results lie under `<cache>/reports/<run>/<trial>/`, named by what they depend on (weights, dataset, protocol, image
+size, device), so that a second report, or an export after a report, measures nothing twice and a killed one loses at
+most the measurement it was in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import segsweep
+from segsweep.core.trials import TrialRecord
+from segsweep.dataset.staging import NodeCopy
+from segsweep.errors import NotFoundError, Problem, ReportError
+from segsweep.inference.export import ExportedModel, Parity, export_onnx, measure_parity
+from segsweep.inference.latency import measure_interleaved
+from segsweep.inference.machine import available_cpus, this_machine
+from segsweep.inference.timings import Latency, LatencyPlan
+from segsweep.report.evaluate import PROTOCOL, Evaluation, EvaluationPlan, evaluate
+from segsweep.report.facts import Judged
+from segsweep.storage import layout
+from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.run_folder import RunFolder
+
+Progress = Callable[[str], None]
+
+SPLIT = "test"
+_TIMED_IMAGES = 16
+_PARITY_IMAGES = 8
+_STRIDE = 32  # px; the network's input is a multiple of it
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What measures; tests pass cheap ones.
+
+    Attributes:
+        evaluate: See `segsweep.report.evaluate.evaluate`.
+        export: See `segsweep.inference.export.export_onnx`.
+        time: See `segsweep.inference.latency.measure_interleaved`.
+        parity: See `segsweep.inference.export.measure_parity`.
+    """
+
+    evaluate: Callable[[Path, Path, EvaluationPlan, Progress], Evaluation] = evaluate
+    export: Callable[[Path, Path, int], ExportedModel] = export_onnx
+    time: Callable[[Mapping[str, Path], Sequence[Path], LatencyPlan, Progress], dict[str, Latency]] = (
+        measure_interleaved
+    )
+    parity: Callable[[Path, Path, Sequence[Path], int], Parity] = measure_parity
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """How a report measures.
+
+    Attributes:
+        threads: CPU threads of a timed model, and of evaluation on a CPU.
+        rounds: Fresh processes each model is timed in.
+        samples: Images timed in each.
+        warmup: Images before them that are not counted.
+        device: Where accuracy is evaluated, as torch names it; `auto` is the first GPU where there is one.
+    """
+
+    threads: int = field(default_factory=available_cpus)
+    rounds: int = 3
+    samples: int = 40
+    warmup: int = 5
+    device: str = "auto"
+
+    @property
+    def latency_plan(self) -> LatencyPlan:
+        """The same, for the timing."""
+        return LatencyPlan(self.threads, self.rounds, self.samples, self.warmup)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measures trials of one run on one dataset; see the module.
+
+    Attributes:
+        run: The run's folder.
+        copy: The dataset on this node.
+        folder: Where results are kept.
+        default_imgsz: Image size of trials that do not search it, in pixels.
+        options: How to measure.
+        instruments: What measures.
+        progress: Told before each measurement.
+    """
+
+    run: RunFolder
+    copy: NodeCopy
+    folder: Path
+    default_imgsz: int
+    options: ReportOptions
+    instruments: Instruments
+    progress: Progress
+
+    def imgsz(self, record: TrialRecord) -> int:
+        """Side of the trial's square input, in pixels."""
+        asked = int(record.params.get("imgsz", self.default_imgsz))
+        return -(-asked // _STRIDE) * _STRIDE
+
+    def test_images(self) -> list[Path]:
+        """The test split's images, in order of name.
+
+        Raises:
+            ReportError: There is none.
+        """
+        paths = [self.copy.root / file.path for file in self.copy.manifest.files]
+        images = sorted(path for path in paths if path.parent.parts[-2:] == ("images", SPLIT))
+        if not images:
+            raise ReportError(Problem(str(self.copy.root), "the split must hold images to report on", SPLIT))
+        return images
+
+    def has_weights(self, record: TrialRecord) -> bool:
+        """Whether the trial has best weights."""
+        return self.run.store.exists(layout.trial_key(record.directory, layout.TRIAL_BEST))
+
+    def weights(self, record: TrialRecord) -> Path:
+        """The trial's best weights on this node.
+
+        Raises:
+            ReportError: The trial has none.
+        """
+        key = layout.trial_key(record.directory, layout.TRIAL_BEST)
+        path = self.folder / record.trial_id / layout.TRIAL_BEST
+        version = path.with_suffix(".version")
+        found = next((info.version for info in self.run.store.list(key) if info.key == key), None)
+        if found is None:
+            fix = "choose another trial; `segsweep status` lists them"
+            raise ReportError(Problem(f"{self.run.store.uri}/{key}", "the trial has no best weights", fix=fix))
+        with disk_errors(str(path)):
+            if path.exists() and version.exists() and version.read_text() == found:
+                return path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            version.unlink(missing_ok=True)
+        try:
+            self.run.store.download(key, path)
+        except NotFoundError as exc:
+            raise ReportError(Problem(f"{self.run.store.uri}/{key}", "vanished while it was read")) from exc
+        self._keep(version, found.encode())
+        return path
+
+    def evaluation(self, record: TrialRecord) -> Evaluation:
+        """The trial's accuracy on test.
+
+        Raises:
+            ReportError: It has no weights, or evaluation failed.
+        """
+        weights = self.weights(record)
+        plan = EvaluationPlan(
+            SPLIT, self.imgsz(record), self.copy.manifest.classes, self.options.threads, self.options.device
+        )
+        depends = {
+            "weights": sha256_of(weights),
+            "dataset": self.copy.manifest.digest,
+            "protocol": dict(PROTOCOL),
+            "plan": {**asdict(plan), "threads": None},
+        }
+
+        def measure() -> dict[str, Any]:
+            self.progress(f"evaluating {record.trial_id} ({record.variant}) on {SPLIT}")
+            return self.instruments.evaluate(weights, self.copy.data_yaml, plan, self.progress).to_json()
+
+        return Evaluation.from_json(self._once(record.trial_id, "evaluation", depends, measure))
+
+    def exported(self, record: TrialRecord) -> ExportedModel:
+        """The trial's ONNX file on this node.
+
+        Raises:
+            ReportError: It has no weights.
+            ExportError: They cannot be exported.
+        """
+        weights = self.weights(record)
+        imgsz = self.imgsz(record)
+        out = weights.with_name(f"model-{imgsz}.onnx")
+
+        def export() -> dict[str, Any]:
+            self.progress(f"exporting {record.trial_id} ({record.variant}) to ONNX")
+            return {**asdict(self.instruments.export(weights, out, imgsz)), "path": ""}
+
+        data = self._once(record.trial_id, "export", {"weights": sha256_of(weights), "imgsz": imgsz}, export)
+        if not out.exists() or sha256_of(out) != data["sha256"]:
+            data = export()  # somebody cleaned up
+        return ExportedModel(**{**data, "path": out})
+
+    def latencies(self, models: Mapping[str, ExportedModel]) -> dict[str, Latency]:
+        """Latency of models by trial id, all measured together, so that they can be compared.
+
+        Raises:
+            ReportError: A model could not be timed.
+        """
+        images = self.test_images()[:_TIMED_IMAGES]
+        plan = self.options.latency_plan
+        depends = {
+            "models": {trial_id: model.sha256 for trial_id, model in sorted(models.items())},
+            "images": [path.name for path in images],
+            "dataset": self.copy.manifest.digest,
+            "plan": asdict(plan),
+            "machine": asdict(this_machine()),
+        }
+
+        def measure() -> dict[str, Any]:
+            paths = {trial_id: model.path for trial_id, model in models.items()}
+            measured = self.instruments.time(paths, images, plan, self.progress)
+            return {trial_id: latency.to_json() for trial_id, latency in measured.items()}
+
+        kept = self._once("latency", "latency", depends, measure)
+        return {trial_id: Latency.from_json(data) for trial_id, data in kept.items()}
+
+    def parity(self, record: TrialRecord) -> Parity:
+        """How far the trial's weights and its ONNX file are apart on test images.
+
+        Raises:
+            ExportError: A file cannot be read.
+        """
+        exported, weights = self.exported(record), self.weights(record)
+        images = self.test_images()[:_PARITY_IMAGES]
+        depends = {"onnx": exported.sha256, "dataset": self.copy.manifest.digest, "images": len(images)}
+
+        def measure() -> dict[str, Any]:
+            self.progress(f"comparing torch and ONNX Runtime on {len(images)} test images")
+            return asdict(self.instruments.parity(weights, exported.path, images, self.options.threads))
+
+        return Parity(**self._once(record.trial_id, "parity", depends, measure))
+
+    def judge(self, records: Sequence[TrialRecord]) -> dict[str, Judged]:
+        """Evaluate, export and time trials, by trial id; the timing comes last, when nothing else runs.
+
+        Raises:
+            ReportError, ExportError: See the single steps.
+        """
+        tests = {record.trial_id: self.evaluation(record) for record in records}
+        models = {record.trial_id: self.exported(record) for record in records}
+        latencies = self.latencies(models)
+        return {
+            record.trial_id: Judged(
+                record,
+                tests[record.trial_id],
+                sha256_of(self.weights(record)),
+                models[record.trial_id],
+                latencies[record.trial_id],
+            )
+            for record in records
+        }
+
+    def _once(
+        self, place: str, kind: str, depends: Mapping[str, Any], measure: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """The kept result that depends on exactly this, else a new one, kept."""
+        depends = {"segsweep": segsweep.__version__, **depends}
+        name = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
+        path = self.folder / place / f"{kind}-{name}.json"
+        try:
+            kept: dict[str, Any] = json.loads(path.read_bytes())["result"]
+        except (OSError, ValueError, KeyError, TypeError):
+            kept = measure()
+            self._keep(path, json.dumps({"depends": depends, "result": kept}, indent=1).encode())
+        return kept
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        with disk_errors(str(path)), written_whole(path) as file:
+            file.write(data)
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file's content."""
+    with disk_errors(str(path)), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
