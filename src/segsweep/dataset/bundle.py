@@ -70,9 +70,8 @@ class Bundle:
         }
 
     def to_text(self) -> str:
-        """For a person: what was repaired or decided, what each split got, where the bundle is."""
-        lines = [f"note: {note.rule}: {note.count} ({', '.join(note.examples)})" for note in self.manifest.notes]
-        lines += [
+        """For a person: what each split got, where the bundle is. What was repaired or decided has been logged."""
+        lines = [
             f"{name:<5} {split.images} images, "
             + ", ".join(f"{count} {category}" for category, count in split.instances.items())
             for name, split in self.manifest.splits.items()

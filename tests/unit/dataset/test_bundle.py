@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import pytest
 
 from segsweep.dataset.bundle import PrepareOptions, prepare
 from segsweep.dataset.manifest import read_manifest
-from segsweep.errors import ConfigError, DatasetError
+from segsweep.dataset.shard import ShardWriter
+from segsweep.errors import ConfigError, DatasetError, NoSpaceError
 from segsweep.storage.local import LocalStore
 
 MAKE = Callable[..., Path]
@@ -125,6 +128,19 @@ def test_without_its_manifest_there_is_no_bundle_and_the_next_prepare_completes_
         read_manifest(str(left))
     bundle = prepare(small_yolo, str(tmp_path / "a"), SMALL)
     assert (bundle.uri, bundle.is_new) == (str(left), True)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(small_yolo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(ShardWriter, "add", fail)
+    with pytest.raises(NoSpaceError, match="no room to write"):
+        prepare(small_yolo, str(tmp_path / "a"), SMALL)
+    assert not (tmp_path / "a").exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_shards_are_cut_at_their_size(small_yolo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

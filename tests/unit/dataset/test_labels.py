@@ -52,6 +52,15 @@ def test_a_ring_survives_a_label_row_at_any_size(size: int):
     assert overlap(round_trip(mask), mask) >= 0.999
 
 
+def test_parts_that_overlap_are_one_shape_in_a_row():
+    square = np.array([[0.1, 0.1], [0.5, 0.1], [0.5, 0.5], [0.1, 0.5]])
+    parts = (Part(square), Part(square + 0.2))
+    (back,) = parse_labels(format_labels([Instance(0, parts)], 100, 100), "a.txt", [0], Findings())
+    expected, found = (fill([part.scaled(100, 100) for part in one], 100, 100) for one in (parts, back.parts))
+    assert np.array_equal(found, expected)
+    assert expected.sum() == 2800
+
+
 def test_a_row_is_class_and_fractions_with_six_decimals():
     ring = np.array([[0.1, 0.2], [0.5, 0.2], [1 / 3, 1.0]])
     assert format_labels([Instance(3, (Part(ring),))], 640, 480) == (

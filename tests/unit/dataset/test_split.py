@@ -38,6 +38,14 @@ def test_sizes_meet_the_ratios_and_no_split_is_empty(
     assert sizes(split_by_ratio([image(f"{i}.jpg") for i in range(count)], ratios, 0)) == expected
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_sizes_meet_the_ratios_whatever_the_classes_ask_for(seed: int):
+    rng = np.random.default_rng(seed)
+    images = [image(f"{i}.jpg", tuple(set(rng.integers(0, 12, 3).tolist()))) for i in range(100)]
+    found = sizes(split_by_ratio(images, DEFAULT_RATIOS, seed))
+    assert all(abs(found[split] - 100 * share) <= 1 for split, share in zip(SPLITS, DEFAULT_RATIOS, strict=True))
+
+
 def test_groups_stay_together():
     images = [image(f"{i}-{copy}.jpg", group=f"{i}") for i in range(60) for copy in range(1 + i % 3)]
     dealt = split_by_ratio(images, DEFAULT_RATIOS, 0)
