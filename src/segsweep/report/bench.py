@@ -193,6 +193,8 @@ class Bench:
     def latencies(self, models: Mapping[str, ExportedModel]) -> dict[str, Latency]:
         """Latency of models by trial id, all measured together, so that they can be compared.
 
+        A timing that others disturbed is not kept: the next report or export times again.
+
         Raises:
             ReportError: A model could not be timed.
         """
@@ -212,7 +214,10 @@ class Bench:
             return {trial_id: latency.to_json() for trial_id, latency in measured.items()}
 
         kept = self._once("latency", "latency", depends, measure)
-        return {trial_id: Latency.from_json(data) for trial_id, data in kept.items()}
+        latencies = {trial_id: Latency.from_json(data) for trial_id, data in kept.items()}
+        if not all(latency.is_quiet for latency in latencies.values()):
+            self._result("latency", "latency", depends).unlink(missing_ok=True)
+        return latencies
 
     def parity(self, record: TrialRecord) -> Parity:
         """How far the trial's weights and its ONNX file are apart on test images.
@@ -254,15 +259,18 @@ class Bench:
         self, place: str, kind: str, depends: Mapping[str, Any], measure: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
         """The kept result that depends on exactly this, else a new one, kept."""
-        depends = {"segsweep": segsweep.__version__, **depends}
-        name = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
-        path = self.folder / place / f"{kind}-{name}.json"
+        path = self._result(place, kind, depends)
         try:
             kept: dict[str, Any] = json.loads(path.read_bytes())["result"]
         except (OSError, ValueError, KeyError, TypeError):
             kept = measure()
             self._keep(path, json.dumps({"depends": depends, "result": kept}, indent=1).encode())
         return kept
+
+    def _result(self, place: str, kind: str, depends: Mapping[str, Any]) -> Path:
+        """Where the result that depends on exactly this is kept."""
+        everything = json.dumps({"segsweep": segsweep.__version__, **depends}, sort_keys=True)
+        return self.folder / place / f"{kind}-{hashlib.sha256(everything.encode()).hexdigest()[:16]}.json"
 
     def _keep(self, path: Path, data: bytes) -> None:
         with disk_errors(str(path)), written_whole(path) as file:

@@ -77,10 +77,11 @@ def headline(facts: Facts) -> str:
     if len(finalists) == 1:
         said = f"One size was trained to the end, {size_badge(front[0].variant)}: {_figures(front[0])}."
     else:
-        verb = "is" if len(front) == 1 else "are"
-        said = f"Of {len(finalists)} sizes, {_sizes(front)} {verb} worth having."
-        knee = next((one for one in front if one.trial_id == facts.knee), None)
-        if knee:
+        knee = next(one for one in front if one.trial_id == facts.knee)
+        if len(front) == 1:
+            said = f"Of {len(finalists)} sizes, only {size_badge(knee.variant)} is worth having: {_figures(knee)}."
+        else:
+            said = f"Of {len(finalists)} sizes, {_sizes(front)} are worth having."
             said += f" The knee is {size_badge(knee.variant)}: {_figures(knee)}."
         dominated = tuple(one for one in finalists if not one.on_front)
         if dominated:
@@ -88,7 +89,7 @@ def headline(facts: Facts) -> str:
     most = max(finalists, key=lambda one: one.gain_over_default or 0.0)
     if (most.gain_over_default or 0.0) > 0.0:
         gain = f"{most.gain_over_default:.3f}"
-        said += f" Searching gained up to {gain} over the default hyperparameters ({size_badge(most.variant)})."
+        said += f" Searching gained {size_badge(most.variant)} {gain} over the default hyperparameters."
     return said
 
 
@@ -140,7 +141,10 @@ def _warnings(facts: Facts) -> str:
     disturbed = [one.variant for one in facts.finalists if not one.judged.latency.is_quiet]
     if disturbed:
         names = ", ".join(disturbed)
-        told.append(f"Other processes kept the machine busy while {names} was timed, so latencies may be too high.")
+        told.append(
+            f"Other processes kept the machine busy during the timing of {names}: the latencies may be too high. "
+            "The same command times again."
+        )
     return "".join(f'<p class="warn">{escape(text)}</p>' for text in told)
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fake_run import FakeTrial, fake_tools, write_fake_copy, write_fake_run
+from fake_run import FakeInstruments, FakeTrial, fake_tools, write_fake_copy, write_fake_run
 from segsweep.errors import ReportError
 from segsweep.report.bench import ReportOptions
 from segsweep.report.build import open_study
@@ -63,6 +63,15 @@ def test_another_number_of_threads_is_timed_anew_but_not_evaluated(open_again):
     open_again([]).facts()
     open_again(calls, ReportOptions(threads=1)).facts()
     assert calls == ["time t0002 t0003"]
+
+
+def test_a_timing_that_others_disturbed_is_shown_but_not_kept(open_again):
+    calls = []
+    busy = FakeInstruments(calls, others_cpus=1.5)
+    facts = open_again([], time=busy.time).facts()
+    assert not facts.finalists[0].judged.latency.is_quiet
+    open_again(calls).facts()
+    assert calls == ["time t0002 t0003", "time t0002 t0003"]
 
 
 def test_a_damaged_result_is_measured_anew(open_again, places):
