@@ -44,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(args)
     except SegsweepError as exc:
-        print(f"segsweep {args.name}: {exc}", file=sys.stderr)
+        print(f"segsweep {args.verb}: {exc}", file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
-        print(f"segsweep {args.name}: interrupted; the same command goes on", file=sys.stderr)
+        print(f"segsweep {args.verb}: interrupted; the same command goes on", file=sys.stderr)
         return 4
     except BrokenPipeError:
         # Whoever read us has stopped reading, e.g. `| head`.
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"segsweep {segsweep.__version__}")
-    commands = parser.add_subparsers(dest="name", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     def add(name: str, function: Callable[[argparse.Namespace], int], text: str, more: str = "") -> Any:
         sub = commands.add_parser(

@@ -92,8 +92,8 @@ def test_a_truncated_shard_fails_its_trials_by_name_and_stages_nothing(
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_bundle(shell: Shell, small_disk: Path) -> None:
-    shell.run("sample", "raw", "--format", "coco", "--images", 40, "--imgsz", 640)
-    told = shell.run("prepare", "raw", "--to", small_disk / "bundles", "--imgsz", 640, code=3).stderr
+    shell.run("sample", "raw", "--format", "coco", "--images", 40, "--imgsz", 1280)
+    told = shell.run("prepare", "raw", "--to", small_disk / "bundles", "--imgsz", 1280, code=3).stderr
     assert str(small_disk) in told
     assert not list(small_disk.rglob("manifest.json"))
 

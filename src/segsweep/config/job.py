@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from segsweep.config.loading import Real, Scalar, apply_sets, problems_of, read_yaml, validate
-from segsweep.config.search_space import SearchSpace, load_search_space, parse_search_space
+from segsweep.config.search_space import PER_VARIANT, SearchSpace, parse_search_space
 from segsweep.core.hyperparameters import HYPERPARAMETERS, IGNORED_BY_AUTO, broken_rule
 from segsweep.core.ledger import Horizon
 from segsweep.core.trials import ParamValue
@@ -183,12 +183,14 @@ def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
     except ValidationError as exc:
         problems.extend(problems_of(exc, where, Job))
     named = data.get("search_space")
+    flat: Mapping[str, Any] = {}
     if isinstance(named, str) and named:
         try:
-            space = load_search_space(Path(named), into_space)
+            flat = apply_sets(read_yaml(Path(named)), into_space)
+            space = parse_search_space(flat, named)
         except ConfigError as exc:
             problems.extend(exc.problems)
-    problems.extend(_clashes(data, space, where))
+    problems.extend(_clashes(data, flat, where))
     if problems or job is None or space is None:
         raise ConfigError(problems)
     return JobFile(job=job, space=space)
@@ -203,7 +205,7 @@ def from_run(job: Mapping[str, Any], space: Mapping[str, Any]) -> JobFile:
     return JobFile(job=validate(Job, job, "run.json"), space=parse_search_space(space, "run.json"))
 
 
-def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> Iterator[Problem]:
+def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> Iterator[Problem]:
     """Rules over several fields, asked of the raw data so that one wrong field does not hide them."""
     grace, horizon = (_section(data, name).get(key) for name, key in _HORIZON_FIELDS)
     if isinstance(grace, int) and isinstance(horizon, int) and grace > horizon >= 1:
@@ -212,18 +214,17 @@ def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> 
     train = data.get("train", {})
     if not isinstance(train, Mapping):
         return  # the model has said so
-    searched = space.distributions if space else {}
     for name, value in train.items():
         rule = broken_rule(name, value)
         if not isinstance(value, float | int | str | bool):
             continue  # the model has said so
         if rule:
             yield Problem(where, rule, f"train.{name}", repr(value))
-        elif name in searched:
+        elif name in space:
             yield Problem(where, "is searched by the search space too", f"train.{name}", repr(value), "keep one")
-    optimizers = space.values_of("optimizer") if space else ()
+    optimizers = list(_optimizers(space))
     auto_is_possible = "auto" in optimizers if optimizers else train.get("optimizer", "auto") == "auto"
-    ignored = [name for name in IGNORED_BY_AUTO if name in searched]
+    ignored = [name for name in IGNORED_BY_AUTO if name in space]
     if ignored and auto_is_possible:
         field = "search_space.optimizer" if optimizers else "train.optimizer"
         rule = f"optimizer auto ignores {' and '.join(ignored)}, which the search space searches"
@@ -231,6 +232,14 @@ def _clashes(data: Mapping[str, Any], space: SearchSpace | None, where: str) -> 
 
 
 _HORIZON_FIELDS = (("scheduler", "grace_epochs"), ("budget", "max_epochs"))
+
+
+def _optimizers(space: Mapping[str, Any]) -> Iterator[object]:
+    """Every option that a search space, valid or not, has for the optimizer, for any size."""
+    for owner in (space, *_section(space, PER_VARIANT).values()):
+        if isinstance(owner, Mapping):
+            options = _section(owner, "optimizer").get("choice")
+            yield from options if isinstance(options, list) else ()
 
 
 def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

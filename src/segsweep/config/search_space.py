@@ -137,11 +137,6 @@ class SearchSpace(BaseModel):
         inside = {name: value for name, value in point.items() if value is not None}
         return inside if len(inside) == len(point) else None
 
-    def values_of(self, name: str) -> tuple[ParamValue, ...]:
-        """All options that any size may get for a choice; empty where the name is not searched."""
-        owners = (self.distributions, *self.per_variant.values())
-        return tuple(option for owner in owners if name in owner for option in owner[name].choice or ())
-
     def to_flat(self) -> dict[str, Any]:
         """The space as its file spells it."""
         flat: dict[str, Any] = {

@@ -19,6 +19,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune import TuneError
 from rich.console import Console
 
 import segsweep
@@ -27,7 +28,7 @@ from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.manifest import read_manifest
 from segsweep.dataset.naming import resolve_bundle
-from segsweep.errors import InterruptedSweepError, RunError, RunLockedError, StorageError
+from segsweep.errors import InterruptedSweepError, RunError, RunLockedError, SegsweepError, StorageError
 from segsweep.search.proposer import make_proposer
 from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import Allowance, LedgerSearcher, ours
@@ -137,8 +138,21 @@ def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Ev
             raise InterruptedSweepError(
                 f"{context.run_uri}: stopped; nothing is lost, the same command goes on from the last epochs"
             ) from exc
+        except TuneError as exc:
+            # Ray wraps what our scheduler raises; the user is told what happened, not where.
+            cause = _innermost_of_ours(exc)
+            if cause is None:
+                raise
+            raise cause from exc
         finally:
             _put_to_rest(ledger, lost)
+
+
+def _innermost_of_ours(error: BaseException | None) -> SegsweepError | None:
+    """The first of our errors in a chain of causes."""
+    while error is not None and not isinstance(error, SegsweepError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _put_to_rest(ledger: Ledger, lost: threading.Event) -> None:

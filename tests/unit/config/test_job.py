@@ -120,6 +120,7 @@ def test_every_mistake_of_both_files_and_every_assignment_is_told_at_once(load):
         "did you mean momentum or warmup_momentum?",
         "job.yaml: scheduler.grace_epochs = 10: must not exceed budget.max_epochs = 9 (lower it or train longer)",
         "job.yaml: train.batch = 0: must be an integer from 1 up",
+        f"job.yaml: train.optimizer = auto: {AUTO}",
     ]
 
 
