@@ -22,9 +22,6 @@ from segsweep.inference.machine import load_average, this_machine
 
 IMGSZ = 96
 SEGSWEEP = (sys.executable, "-m", "segsweep")
-# Ray starts its workers at this niceness: whatever they are compared with gets the same, or other work on the machine
-# would slow only one side down.
-RAY_NICENESS = int(os.environ.get("RAY_worker_niceness", "15"))  # noqa: SIM112 - Ray's own spelling
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,13 @@ class Bench:
         work: Folder for everything it makes.
         rounds: Times that every side is measured.
         quick: Whether this is a smoke test: its figures mean nothing.
+        together: Whether the sides run at the same time, which cancels what else a busy machine does.
     """
 
     work: Path
     rounds: int
     quick: bool
+    together: bool
 
     @property
     def cache(self) -> Path:
@@ -52,9 +51,13 @@ class Bench:
         return self.work / "runs"
 
     def environment(self, **more: str) -> dict[str, str]:
-        """The environment of a measured process: this cache, no cluster, nothing sent anywhere."""
+        """The environment of a measured process: this cache, no cluster, nothing sent anywhere.
+
+        Ray would start its workers at niceness 15, and other work on the machine would slow down only those.
+        """
         inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-        return {**inherited, "SEGSWEEP_CACHE": str(self.cache), "RAY_USAGE_STATS_ENABLED": "0", **more}
+        ours = {"SEGSWEEP_CACHE": str(self.cache), "RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+        return {**inherited, **ours, **more}
 
     def bundle(self, images: int) -> str:
         """A bundle of rendered images, made once."""
@@ -87,10 +90,11 @@ def begin(doc: str | None, argv: Sequence[str] | None, rounds: int) -> Bench:
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="folder for data and runs")
     parser.add_argument("--rounds", type=int, default=rounds, help="times that every side is measured")
     parser.add_argument("--quick", action="store_true", help="smoke test: one short round")
+    parser.add_argument("--together", action="store_true", help="overhead.py: both sides at once, for a busy machine")
     args = parser.parse_args(argv)
     args.work.mkdir(parents=True, exist_ok=True)
     print(f"machine: {this_machine()}, load average {load_average()}, commit {_commit()}")
-    return Bench(args.work.absolute(), 1 if args.quick else args.rounds, args.quick)
+    return Bench(args.work.absolute(), 1 if args.quick else args.rounds, args.quick, args.together)
 
 
 def timed(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> float:

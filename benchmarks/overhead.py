@@ -2,10 +2,12 @@
 
 A trial of a real one-trial sweep (Ray, checkpoints, metrics, log, predictions at the rungs) against
 `YOLO("yolov8n-seg.yaml").train(...)` in a fresh process with the very arguments that the trial wrote down, on the same
-node copy of the dataset, with the same number of threads and the same niceness. Ultralytics draws no plots but keeps
+node copy of the dataset, with the same number of threads and the same priority. Ultralytics draws no plots but keeps
 `save=True` and `val=True`, its defaults. Both sides report the seconds from one epoch's end to the next, the first
 epoch left out; what happens between epochs is therefore in. The images are small, so an epoch is short and the fixed
 cost of keeping it weighs more than it will for a user. Sides alternate; the ratio is that of the medians of the runs.
+On a machine that others use, `--together` runs the sides of a round at once, each on its own core, and the ratio is
+the median of the rounds': what else happens hits both alike.
 
     python benchmarks/overhead.py
 """
@@ -14,20 +16,20 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from _bench import IMGSZ, RAY_NICENESS, SEGSWEEP, Bench, begin, show, timed, verdict
+from _bench import IMGSZ, SEGSWEEP, Bench, begin, show, timed, verdict
 
 GOAL = 1.05
+Side = Callable[[Bench, Path], float]
 THREADS = 1
 # One point: the search has nothing to decide.
 SPACE = {"lr0": {"choice": [0.002]}}
@@ -44,44 +46,54 @@ def main(argv: Sequence[str] | None = None) -> None:
         "concurrency": 1,
     }
     print(f"settings: {images} images at {IMGSZ} px, batch 4, size n, AdamW, {epochs} epochs, {THREADS} thread")
-    ours: list[float] = []
-    plain: list[float] = []
+    sides = (_sweep, _plain)
+    found: dict[Side, list[float]] = {side: [] for side in sides}
     for index in range(bench.rounds):
-        # Plain needs the arguments that a trial wrote, so the first round starts with the sweep; then they alternate.
-        sides = (_sweep, _plain) if index % 2 == 0 else (_plain, _sweep)
-        for side in sides:
-            (ours if side is _sweep else plain).append(side(bench, job))
+        path = bench.write_job("overhead", SPACE, job)
+        if bench.together:
+            with ThreadPoolExecutor() as pool:
+                results = [pool.submit(side, bench, path) for side in sides]
+                for side, result in zip(sides, results, strict=True):
+                    found[side].append(result.result())
+        else:
+            # Plain needs the arguments that the trial writes, so the first side is the sweep; then they alternate.
+            for side in sides if index % 2 == 0 else sides[::-1]:
+                found[side].append(side(bench, path))
+    ours, plain = found[_sweep], found[_plain]
+    print(f"ratio of each round: {', '.join(f'{a / b:.3f}' for a, b in zip(ours, plain, strict=True))}")
     ratio = show("epoch in a sweep", ours) / show("epoch of plain Ultralytics", plain)
+    if bench.together:  # the two of one round met the same disturbance, those of different rounds did not
+        ratio = statistics.median([a / b for a, b in zip(ours, plain, strict=True)])
     verdict("overhead", ratio, GOAL)
 
 
-def _sweep(bench: Bench, job: dict[str, Any]) -> float:
+def _sweep(bench: Bench, job: Path) -> float:
     """Mean seconds of an epoch in a sweep of one trial."""
-    path = bench.write_job("overhead", SPACE, job)
-    timed([*SEGSWEEP, "sweep", str(path)], bench.environment(), bench.work)
+    timed([*SEGSWEEP, "sweep", str(job)], bench.environment(), bench.work)
     (trial,) = (bench.runs / "overhead" / "trials").iterdir()
-    (bench.work / "overhead-arguments.yaml").write_bytes((trial / "arguments.yaml").read_bytes())
     with (trial / "metrics.csv").open() as file:
         return statistics.mean([float(row["seconds"]) for row in csv.DictReader(file)][1:])
 
 
-def _plain(bench: Bench, job: dict[str, Any]) -> float:
-    """Mean seconds of an epoch of plain Ultralytics with the arguments of the last sweep's trial."""
+def _plain(bench: Bench, job: Path) -> float:
+    """Mean seconds of an epoch of plain Ultralytics with the arguments that the sweep's trial wrote down."""
+    written = bench.work / "overhead-arguments.yaml"
+    while not (found := list((bench.runs / "overhead" / "trials").glob("*/arguments.yaml"))) and bench.together:
+        time.sleep(0.1)
+    if found:
+        written.write_bytes(found[0].read_bytes())
     out = bench.work / "plain.json"
-    environment = bench.environment(OMP_NUM_THREADS=str(THREADS))
-    arguments = bench.work / "overhead-arguments.yaml"
-    timed([sys.executable, __file__, "--plain", str(arguments), str(bench.cache), str(out)], environment, bench.work)
-    found: list[float] = json.loads(out.read_text())
-    assert len(found) == job["budget"]["max_epochs"]
-    return statistics.mean(found[1:])
+    command = [sys.executable, __file__, "--plain", str(written), str(bench.cache), str(out)]
+    timed(command, bench.environment(OMP_NUM_THREADS=str(THREADS)), bench.work)
+    epochs: list[float] = json.loads(out.read_text())
+    return statistics.mean(epochs[1:])
 
 
 def train_plainly(arguments: Path, cache: Path, out: Path) -> None:
     """Train as the arguments say and write the seconds of every epoch."""
-    os.nice(RAY_NICENESS)
-    from segsweep.training.environment import prepare_environment  # noqa: PLC0415 - of the measured process alone
+    from segsweep.dataset.environment import prepare_ultralytics  # noqa: PLC0415 - of the measured process alone
 
-    prepare_environment(cache)  # offline and without integrations on both sides
+    prepare_ultralytics(cache)  # offline and without integrations on both sides
     import torch  # noqa: PLC0415
     from ultralytics import YOLO  # noqa: PLC0415
 

@@ -78,9 +78,9 @@ def _peer(bench: Bench, spec: Mapping[str, Any]) -> tuple[float, list[int]]:
 
 def tune(asked: Path, answered: Path, cache: Path) -> None:
     """Run Ultralytics' tuner on the given points and write the epochs of each trial."""
-    from segsweep.training.environment import prepare_environment  # noqa: PLC0415 - of the measured process alone
+    from segsweep.dataset.environment import prepare_ultralytics  # noqa: PLC0415 - of the measured process alone
 
-    prepare_environment(cache)  # offline
+    prepare_ultralytics(cache)  # offline
     from ray import tune as ray_tune  # noqa: PLC0415
     from ray.tune.search.hyperopt import HyperOptSearch  # noqa: PLC0415
     from ultralytics import SETTINGS, YOLO  # noqa: PLC0415

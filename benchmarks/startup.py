@@ -25,8 +25,8 @@ TRIALS = 8
 STAGE = """
 import sys
 from pathlib import Path
-from segsweep.training.environment import prepare_environment
-prepare_environment(Path(sys.argv[2]))
+from segsweep.dataset.environment import prepare_ultralytics
+prepare_ultralytics(Path(sys.argv[2]))
 from segsweep.dataset.loader import prebuild_label_cache
 from segsweep.dataset.staging import stage
 sys.stdin.readline()
