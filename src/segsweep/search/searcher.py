@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
@@ -12,8 +12,11 @@ from segsweep.config.job import JobFile
 from segsweep.core.ledger import Ledger
 from segsweep.core.metrics import OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
-from segsweep.search.proposer import Proposer
 from segsweep.storage.layout import trial_name
+
+if TYPE_CHECKING:
+    # Workers import this module for `ours`: they shall not spend seconds on HyperOpt, which only the driver needs.
+    from segsweep.search.proposer import Proposer
 
 _RECORD = "record"
 
