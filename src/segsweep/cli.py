@@ -208,7 +208,8 @@ def _status(args: argparse.Namespace) -> int:
 
 def _report(args: argparse.Namespace) -> int:
     _need("ultralytics", "train", imported=False)
-    from segsweep.report.build import ReportOptions, build_report
+    from segsweep.report.bench import ReportOptions
+    from segsweep.report.build import build_report
 
     facts = build_report(args.run, args.out, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
@@ -220,7 +221,7 @@ def _export(args: argparse.Namespace) -> int:
     _need("ultralytics", "train", imported=False)
     from segsweep.core.selection import Choice
     from segsweep.deploy.package import export_choice
-    from segsweep.report.build import ReportOptions
+    from segsweep.report.bench import ReportOptions
 
     choice = Choice(trial_id=args.trial, variant=args.variant, max_latency_ms=args.max_latency_ms)
     package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))

@@ -15,8 +15,8 @@ SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 run, bundle, cache, optimizer, last = sys.argv[1:]
-from segsweep.training.environment import prepare_environment
-prepare_environment(Path(cache))
+from segsweep.dataset.environment import prepare_ultralytics
+prepare_ultralytics(Path(cache))
 from segsweep.config.job import Job
 from segsweep.core.trials import TrialRecord
 from segsweep.training.task import SweepContext, TrialTask

@@ -68,7 +68,7 @@ def killed(shell: Shell, sample_bundles: Path) -> Killed:
         assert first.poll() is None, log.read_text()[-3000:]
         return len(_ended(run)) >= 2 and _running_past_first_epoch(run)
 
-    wait_until(lambda: (run / "lock.json").exists(), 120, "the first driver taking the run")
+    wait_until((run / "lock.json").exists, 120, "the first driver taking the run")
     refused = shell.run("sweep", *_job(sample_bundles), code=4)
     wait_until(in_the_middle, 600, "two trials ending and another running")
     kill_tree(first)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 from ultralytics import YOLO
 
 CONFIDENCE = 0.45
 _COUNT = 4
+_DRAWN_PX = 640  # on less, labels cover what they name
 
 
 def draw_predictions(weights: Path, images: list[Path], imgsz: int, out: Path) -> list[Path]:
@@ -27,8 +31,18 @@ def draw_predictions(weights: Path, images: list[Path], imgsz: int, out: Path) -
     written: list[Path] = []
     model = YOLO(weights, task="segment")
     for image in images[:_COUNT]:
-        result = model.predict(image, imgsz=imgsz, conf=CONFIDENCE, verbose=False, save=False, device="cpu")[0]
+        picture = cv2.imread(str(image))
+        assert picture is not None  # the node's copy was verified
+        picture = _enlarged(picture)
+        result = model.predict(picture, imgsz=imgsz, conf=CONFIDENCE, verbose=False, save=False, device="cpu")[0]
         path = out / f"{image.stem}.jpg"
         cv2.imwrite(str(path), result.plot())
         written.append(path)
     return written
+
+
+def _enlarged(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """A small picture at a size where labels can be read; the model scales it back."""
+    scale = max(1.0, _DRAWN_PX / max(picture.shape[:2]))
+    enlarged = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    return np.asarray(enlarged, dtype=np.uint8)

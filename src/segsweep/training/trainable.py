@@ -8,10 +8,10 @@ from typing import Any
 from ray import tune
 
 from segsweep.core.trials import TrialRecord
+from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, StorageError
 from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
-from segsweep.training.environment import prepare_environment
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
 
@@ -27,7 +27,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             context: The sweep's part of the task.
         """
         self._context = context
-        prepare_environment(context.cache_dir)
+        prepare_ultralytics(context.cache_dir)
         self._training = self._begin(ours(config))
 
     def step(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from segsweep.inference.environment import prepare_ultralytics
+from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.inference.export import export_onnx
 
 CANVAS = 64

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import ExportError
-from segsweep.inference.environment import prepare_ultralytics
 from segsweep.inference.export import Parity, export_onnx, measure_parity
 from segsweep.inference.predictor import Session
 

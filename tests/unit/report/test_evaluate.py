@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import ReportError
-from segsweep.inference.environment import prepare_ultralytics
 from segsweep.report.evaluate import Evaluation, EvaluationPlan, evaluate
 
 CAT = 15  # COCO's index
