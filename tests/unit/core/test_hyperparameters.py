@@ -1,77 +1,67 @@
 """The table of tunable names mirrors the installed Ultralytics, so that what passes our check passes theirs."""
 
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from segsweep.core.hyperparameters import HYPERPARAMETERS, IGNORED_BY_AUTO, OPTIMIZERS, broken_rule
 
-needs_ultralytics = pytest.mark.slow(reason="imports ultralytics and torch")
+ALLOWED = [
+    (name, value)
+    for name, known in HYPERPARAMETERS.items()
+    for value in known.options
+    or [type(known.default)(end) for end in (known.low, known.high, known.default) if end is not None]
+]
+REFUSED = [
+    ("lr0", 1.5),
+    ("mosaic", -0.1),
+    ("momentum", math.nan),
+    ("close_mosaic", 10.5),
+    ("nbs", 0),
+    ("mask_ratio", 0),
+    ("cos_lr", 1),
+    ("box", "7.5"),
+    ("warmup_epochs", None),
+    ("optimizer", 3),
+]
+NAMED_OPTIMIZERS = [name for name in OPTIMIZERS if name != "auto"]
 
 
-@pytest.fixture
-def cfg(monkeypatch, tmp_path):
-    """Ultralytics' own module of defaults and rules."""
-    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
-    from ultralytics import cfg
-
-    return cfg
-
-
-@needs_ultralytics
+@pytest.mark.slow(reason="a process that imports ultralytics and torch")
 @pytest.mark.timeout(60)
-def test_every_default_is_ultralytics_own(cfg):
-    ours = {name: (known.default, type(known.default)) for name, known in HYPERPARAMETERS.items()}
-    theirs = {name: (value, type(value)) for name, value in cfg.DEFAULT_CFG_DICT.items() if name in HYPERPARAMETERS}
-    assert ours == theirs
+def test_the_installed_ultralytics_has_our_defaults_and_rules(tmp_path):
+    questions = {"values": ALLOWED + REFUSED, "optimizers": NAMED_OPTIMIZERS}
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parents[2] / "ultralytics_facts.py"],
+        input=json.dumps(questions),
+        env={**os.environ, "YOLO_CONFIG_DIR": str(tmp_path), "YOLO_OFFLINE": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    theirs = json.loads(done.stdout.splitlines()[-1])  # a first import tells about its settings file
 
+    defaults = {name: theirs["defaults"].get(name) for name in HYPERPARAMETERS}
+    assert {name: (type(value), value) for name, value in defaults.items()} == {
+        name: (type(known.default), known.default) for name, known in HYPERPARAMETERS.items()
+    }
 
-@needs_ultralytics
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize("name", HYPERPARAMETERS)
-def test_ultralytics_takes_every_value_that_we_allow(cfg, name):
-    known = HYPERPARAMETERS[name]
-    kind = type(known.default)
-    values = known.options or [kind(end) for end in (known.low, known.high) if end is not None]
-    for value in values:
-        assert known.allows(value)
-        cfg.check_cfg({name: value}, hard=True)
+    assert {question: broken_rule(*question) for question in ALLOWED} == dict.fromkeys(ALLOWED, "")
+    assert all(broken_rule(*question) for question in REFUSED)
+    verdicts = dict(zip([repr(question) for question in ALLOWED + REFUSED], theirs["takes"], strict=True))
+    assert [question for question in ALLOWED if not verdicts[repr(question)]] == []
+    assert [question for question in REFUSED if verdicts[repr(question)]] == []
 
-
-@needs_ultralytics
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("lr0", 1.5), ("mosaic", -0.1), ("close_mosaic", 10.5), ("nbs", 0), ("mask_ratio", 0), ("cos_lr", 1),
-     ("box", "7.5"), ("momentum", math.nan), ("warmup_epochs", None), ("optimizer", 3)],
-)  # fmt: skip
-def test_we_refuse_what_ultralytics_refuses(cfg, name, value):
-    with pytest.raises((TypeError, ValueError)):
-        cfg.check_cfg({name: value}, hard=True)
-    assert broken_rule(name, value)
-
-
-@needs_ultralytics
-@pytest.mark.timeout(60)
-def test_optimizer_auto_ignores_what_we_say_it_ignores(cfg):
-    """`auto` picks the optimizer itself; a given name is used as given."""
-    from torch import nn
-    from ultralytics.engine.trainer import BaseTrainer
-
-    class Bare(BaseTrainer):
-        def __init__(self):
-            self.args, self.data = cfg.get_cfg(overrides={"lr0": 0.5, "warmup_bias_lr": 0.5}), {"nc": 4}
-
-    net = nn.Module()
-    net.model = nn.ModuleList([nn.Linear(2, 2)])
-    trainer = Bare()
-    groups = trainer.build_optimizer(net, "auto", lr=0.5, momentum=0.5, iterations=100).param_groups
-    assert all(group["lr"] != 0.5 and group["betas"][0] != 0.5 for group in groups)
-    assert trainer.args.warmup_bias_lr == 0.0
+    # Asked for 0.5 and 0.5: a named optimizer obeys, `auto` ignores both and the bias warm-up with them.
+    assert all([0.5, 0.5] in groups for groups in theirs["optimizers"].values())
+    assert all(lr != 0.5 and momentum != 0.5 for lr, momentum in theirs["auto"])
+    assert theirs["auto_warmup_bias_lr"] == 0.0
     assert IGNORED_BY_AUTO == ("lr0", "momentum", "warmup_bias_lr")
-    for name in set(OPTIMIZERS) - {"auto"}:
-        groups = Bare().build_optimizer(net, name, lr=0.5, momentum=0.5).param_groups
-        assert (0.5, 0.5) in [(g["lr"], g["momentum"] if "momentum" in g else g["betas"][0]) for g in groups]
 
 
 @pytest.mark.parametrize(
