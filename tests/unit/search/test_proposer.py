@@ -161,7 +161,7 @@ def test_plain_takes_the_size_as_one_more_choice_and_the_last_value_as_the_loss(
     job = a_job(INSIDE, search=PLAIN)
     records = [
         *run(job, 6),
-        a_trial(7, "s", unit={"lr0": 0.3, "mosaic": 0.3}, status=Status.FAILED),
+        a_trial(7, "s", unit={"lr0": 0.3, "mosaic": 0.3}, status=Status.FAILED, rungs={1: 2.0}),
         a_trial(8, "s", unit={"lr0": 0.4, "mosaic": 0.4}, status=Status.RUNNING, rungs={1: 0.9}),
         a_trial(9, "n", unit=None, status=Status.COMPLETED, rungs={1: 0.9}),
     ]
