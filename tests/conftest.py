@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
 from seaweed import SeaweedServer, seaweed_server, weed_binary
+
+# Ultralytics reads its environment at its first import, wherever that happens: no test touches the developer's own.
+os.environ.update(
+    YOLO_CONFIG_DIR=tempfile.mkdtemp(prefix="segsweep-tests-"),
+    YOLO_OFFLINE="1",
+    YOLO_AUTOINSTALL="false",
+    ULTRALYTICS_SAFE_LOAD="true",
+)
 
 
 @pytest.fixture(scope="session")

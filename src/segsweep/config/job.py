@@ -211,6 +211,10 @@ def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> I
     if isinstance(grace, int) and isinstance(horizon, int) and grace > horizon >= 1:
         rule = f"must not exceed budget.max_epochs = {horizon}"
         yield Problem(where, rule, "scheduler.grace_epochs", str(grace), "lower it or train longer")
+    trials, variants = _section(data, "budget").get("trials"), data.get("variants", VARIANTS)
+    if type(trials) is int and isinstance(variants, list | tuple) and 1 <= trials < len(variants):
+        rule = f"must give each of the {len(variants)} variants at least one trial"
+        yield Problem(where, rule, "budget.trials", str(trials), "raise it, or name fewer variants")
     train = data.get("train", {})
     if not isinstance(train, Mapping):
         return  # the model has said so
@@ -224,10 +228,12 @@ def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> I
             yield Problem(where, "is searched by the search space too", f"train.{name}", repr(value), "keep one")
     optimizers = list(_optimizers(space))
     auto_is_possible = "auto" in optimizers if optimizers else train.get("optimizer", "auto") == "auto"
-    ignored = [name for name in IGNORED_BY_AUTO if name in space]
+    searched = [name for name in IGNORED_BY_AUTO if name in space]
+    ignored = searched or [name for name in IGNORED_BY_AUTO if name in train]
     if ignored and auto_is_possible:
         field = "search_space.optimizer" if optimizers else "train.optimizer"
-        rule = f"optimizer auto ignores {' and '.join(ignored)}, which the search space searches"
+        whose = "which the search space searches" if searched else "which the job sets"
+        rule = f"optimizer auto ignores {' and '.join(ignored)}, {whose}"
         yield Problem(where, rule, field, "auto", "name an optimizer, e.g. train.optimizer: SGD")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from segsweep.config.job import JobFile
+from segsweep.config.job import JobFile, from_run
 from segsweep.errors import Problem, RunError
 from segsweep.storage.run_folder import RunInfo
 
@@ -30,9 +30,9 @@ def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> l
     Raises:
         RunError: Something has changed that may not; every difference is shown.
     """
-    before = {**dict(_flat(info.job)), **dict(_flat({"search_space": dict(info.search_space)}))}
-    now = {**dict(_flat(job.job.model_dump(mode="json"))), **dict(_flat({"search_space": job.space.to_flat()}))}
-    before["dataset digest"], now["dataset digest"] = info.dataset_digest, dataset_digest
+    # Through the model, so that a field that a newer version has added gets its default on both sides.
+    before = {**_facts(from_run(info.job, info.search_space)), "dataset digest": info.dataset_digest}
+    now = {**_facts(job), "dataset digest": dataset_digest}
     changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
     allowed = {name for name in changed if _may_change(name)}
     refused = [
@@ -48,6 +48,10 @@ def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> l
     if refused:
         raise RunError(refused)
     return [f"{name}: {before.get(name)!r} -> {now.get(name)!r}" for name in sorted(allowed)]
+
+
+def _facts(job: JobFile) -> dict[str, Any]:
+    return {**dict(_flat(job.job.model_dump(mode="json"))), **dict(_flat({"search_space": job.space.to_flat()}))}
 
 
 def _may_change(name: str) -> bool:

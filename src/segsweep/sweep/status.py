@@ -20,6 +20,7 @@ class RunState(StrEnum):
 
     RUNNING = "RUNNING"  # a driver holds the lock
     INTERRUPTED = "INTERRUPTED"  # no driver, trials left: the same sweep command goes on
+    EXHAUSTED = "EXHAUSTED"  # no driver, the GPU-hours are spent: with more of them the same command goes on
     COMPLETED = "COMPLETED"  # every trial of the budget has ended
 
 
@@ -108,8 +109,7 @@ def read_status(store: Store) -> RunStatus:
     alive = owner is not None and owner.is_alive()
     trials = tuple(record if alive else _at_rest(record) for record in folder.read_trials())
     job = from_run(info.job, info.search_space)
-    done = len(trials) >= job.job.budget.trials and all(record.status.is_final for record in trials)
-    state = RunState.RUNNING if alive else RunState.COMPLETED if done else RunState.INTERRUPTED
+    state = RunState.RUNNING if alive else _state_at_rest(job, trials)
     return RunStatus(info.name, state, owner if alive else None, trials, job)
 
 
@@ -124,6 +124,14 @@ def best_by_variant(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:
         if other is None or other.mask_map50_95 is None or value > other.mask_map50_95:
             best[record.variant] = record
     return {variant: best[variant] for variant in VARIANTS if variant in best}
+
+
+def _state_at_rest(job: JobFile, trials: Sequence[TrialRecord]) -> RunState:
+    budget = job.job.budget
+    if len(trials) >= budget.trials and all(record.status.is_final for record in trials):
+        return RunState.COMPLETED
+    spent = sum(record.gpu_seconds for record in trials) / 3600
+    return RunState.EXHAUSTED if budget.gpu_hours is not None and spent >= budget.gpu_hours else RunState.INTERRUPTED
 
 
 def _at_rest(record: TrialRecord) -> TrialRecord:

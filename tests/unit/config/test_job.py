@@ -223,3 +223,22 @@ def test_every_shipped_job_loads_from_the_root_of_the_repository(monkeypatch, pa
     loaded = load_job(path.relative_to(ROOT))
     assert loaded.job.name == path.stem
     assert loaded.job.horizon.milestones
+
+
+def test_a_fixed_value_that_auto_ignores_is_refused(load):
+    with pytest.raises(ConfigError) as caught:
+        load({"train": {"lr0": 0.01}}, space={"mosaic": {"uniform": [0.0, 1.0]}})
+    assert told(caught) == [
+        "job.yaml: train.optimizer = auto: optimizer auto ignores lr0, which the job sets "
+        "(name an optimizer, e.g. train.optimizer: SGD)"
+    ]
+
+
+@pytest.mark.parametrize(("trials", "fits"), [(1, False), (2, True)])
+def test_every_size_gets_at_least_one_trial(load, trials, fits):
+    budget = {"budget": {"max_epochs": 9, "trials": trials}}
+    if fits:
+        assert load(budget).job.budget.trials == 2
+    else:
+        with pytest.raises(ConfigError, match="must give each of the 2 variants at least one trial"):
+            load(budget)

@@ -149,3 +149,12 @@ def test_the_best_of_every_size_is_its_earliest_highest_in_order_of_size(values,
     records = [a_trial(number, size, mask_map50_95=value) for number, size, value in values]
     found = best_by_variant(records)
     assert [(size, record.number) for size, record in found.items()] == list(best.items())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "state"), [(3599.0, RunState.INTERRUPTED), (3600.0, RunState.EXHAUSTED), (9000.0, RunState.EXHAUSTED)]
+)
+def test_a_run_whose_gpu_hours_are_spent_says_so(run, seconds, state):
+    paused = a_trial(2, epoch=3, gpus=0.5, seconds=2 * seconds)
+    store = run([DONE, paused], budget={"max_epochs": 9, "trials": 2, "gpu_hours": 1.0})
+    assert read_status(store).state is state

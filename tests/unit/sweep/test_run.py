@@ -1,0 +1,44 @@
+"""What of the driver needs no Ray."""
+
+import math
+
+import pytest
+
+from examples import a_job
+from segsweep.errors import NoSpaceError
+from segsweep.sweep.run import _innermost_of_ours, capacity
+
+RESOURCES = {"n": {"gpus": 0.25, "cpus": 2}, "s": {"gpus": 1, "cpus": 4}}
+
+
+@pytest.mark.parametrize(
+    ("there", "fits"),
+    [
+        ({"CPU": 64.0, "GPU": 4.0}, 16),  # by GPUs of the cheapest size
+        ({"CPU": 6.0, "GPU": 4.0}, 3),  # by CPUs
+        ({"CPU": 64.0, "GPU": 0.5}, 2),
+        ({"CPU": 64.0}, 1),  # an empty cluster that will grow
+        ({}, 1),
+    ],
+)
+def test_as_many_trials_run_as_fit_of_the_cheapest_size(there, fits):
+    assert capacity(a_job(resources=RESOURCES).job, there) == fits
+
+
+def test_without_gpus_the_cpus_decide():
+    job = a_job(resources={"n": {"gpus": 0, "cpus": 1}, "s": {"gpus": 0, "cpus": 2}}).job
+    assert capacity(job, {"CPU": 5.0, "GPU": math.inf}) == 5
+
+
+def test_our_error_is_found_behind_rays():
+    ours = NoSpaceError("the disk is full")
+    with pytest.raises(RuntimeError) as caught:
+        try:
+            try:
+                raise ours
+            except NoSpaceError:
+                raise RuntimeError("a traceback as text")  # noqa: B904 - as Ray does it
+        except RuntimeError as exc:
+            raise RuntimeError("another") from exc
+    assert _innermost_of_ours(caught.value) is ours
+    assert _innermost_of_ours(ValueError("none of ours")) is None
