@@ -33,12 +33,16 @@ def test_without_gpus_the_cpus_decide():
 def test_our_error_is_found_behind_rays():
     ours = NoSpaceError("the disk is full")
     with pytest.raises(RuntimeError) as caught:
-        try:
-            try:
-                raise ours
-            except NoSpaceError:
-                raise RuntimeError("a traceback as text")  # noqa: B904 - as Ray does it
-        except RuntimeError as exc:
-            raise RuntimeError("another") from exc
+        _wrapped_as_ray_does(ours)
     assert _innermost_of_ours(caught.value) is ours
     assert _innermost_of_ours(ValueError("none of ours")) is None
+
+
+def _wrapped_as_ray_does(error):
+    try:
+        try:
+            raise error
+        except NoSpaceError:
+            raise RuntimeError("a traceback as text")  # noqa: B904
+    except RuntimeError as exc:
+        raise RuntimeError("another") from exc
