@@ -79,6 +79,7 @@ class Progress:
         self._clock = clock
         self._started = clock()
         self._epochs_before = sum(record.epoch for record in ledger.records)
+        self._shown = {record.trial_id: record for record in ledger.records}
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
 
     def __enter__(self) -> Progress:
@@ -91,7 +92,10 @@ class Progress:
             self._live.stop()
 
     def changed(self, record: TrialRecord) -> None:
-        """Show that a trial's record has changed."""
+        """Show a trial's record; epochs that a resumed trial reports again are old news."""
+        if self._shown.get(record.trial_id) == record:
+            return
+        self._shown[record.trial_id] = record
         standing = self.standing()
         if self._live is not None:
             self._live.update(self._drawn(standing))

@@ -116,6 +116,7 @@ def test_without_a_terminal_every_event_is_one_line(caplog):
     with caplog.at_level(logging.INFO, "segsweep.sweep.progress"), progress:
         progress.changed(ledger.set_status("t0001", Status.RUNNING))  # nothing to tell yet
         progress.changed(ledger.report("t0001", {"epoch": 1, "mask_map50_95": 0.25, "seconds": 2.0}))
+        progress.changed(ledger.report("t0001", {"epoch": 1, "mask_map50_95": 0.25, "seconds": 2.0}))  # old news
         progress.changed(ledger.set_status("t0001", Status.FAILED, "no room"))
     assert caplog.messages == [
         "t0001 n RUNNING epoch 1/9 best mAP50-95 0.250 | best n 0.250 (t0001) | 0/10 trials | time left not known yet",
