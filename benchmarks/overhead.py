@@ -3,11 +3,11 @@
 A trial of a real one-trial sweep (Ray, checkpoints, metrics, log, predictions at the rungs) against
 `YOLO("yolov8n-seg.yaml").train(...)` in a fresh process with the very arguments that the trial wrote down, on the same
 node copy of the dataset, with the same number of threads and the same priority. Ultralytics draws no plots but keeps
-`save=True` and `val=True`, its defaults. Both sides report the seconds from one epoch's end to the next, the first
-epoch left out; what happens between epochs is therefore in. The images are small, so an epoch is short and the fixed
-cost of keeping it weighs more than it will for a user. Sides alternate; the ratio is that of the medians of the runs.
-On a machine that others use, `--together` runs the sides of a round at once, each on its own core, and the ratio is
-the median of the rounds': what else happens hits both alike.
+`save=True` and `val=True`, its defaults. Both sides report the seconds from one epoch's end to the next; what happens
+between epochs is therefore in. The first two and the last two epochs are left out. The images are small, so an epoch is
+short and the fixed cost of keeping it weighs more than it will for a user. Sides alternate; the ratio is that of the
+medians of the runs. On a machine that others use, `--together` runs the sides of a round at once, each on its own core,
+and the ratio is the median of the rounds': what else happens hits both alike.
 
     python benchmarks/overhead.py
 """
@@ -37,7 +37,7 @@ SPACE = {"lr0": {"choice": [0.002]}}
 
 def main(argv: Sequence[str] | None = None) -> None:
     bench = begin(__doc__, argv, rounds=5)
-    images, epochs = (12, 3) if bench.quick else (96, 11)
+    images, epochs = (12, 5) if bench.quick else (96, 13)
     job = {
         "dataset": bench.bundle(images),
         "budget": {"max_epochs": epochs, "trials": 1},
@@ -72,7 +72,7 @@ def _sweep(bench: Bench, job: Path) -> float:
     timed([*SEGSWEEP, "sweep", str(job)], bench.environment(), bench.work)
     (trial,) = (bench.runs / "overhead" / "trials").iterdir()
     with (trial / "metrics.csv").open() as file:
-        return statistics.mean([float(row["seconds"]) for row in csv.DictReader(file)][1:])
+        return _mean([float(row["seconds"]) for row in csv.DictReader(file)])
 
 
 def _plain(bench: Bench, job: Path) -> float:
@@ -85,8 +85,12 @@ def _plain(bench: Bench, job: Path) -> float:
     out = bench.work / "plain.json"
     command = [sys.executable, __file__, "--plain", str(written), str(bench.cache), str(out)]
     timed(command, bench.environment(OMP_NUM_THREADS=str(THREADS)), bench.work)
-    epochs: list[float] = json.loads(out.read_text())
-    return statistics.mean(epochs[1:])
+    return _mean(json.loads(out.read_text()))
+
+
+def _mean(epochs: list[float]) -> float:
+    """Mean of the middle: at the edges one side may be alone, or the process still warming up."""
+    return statistics.mean(epochs[2:-2])
 
 
 def train_plainly(arguments: Path, cache: Path, out: Path) -> None:
