@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,6 +44,9 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Go on with another trial in this process: importing torch again would cost seconds."""
         self._training.stop()
+        del self._training
+        # A trainer is a cycle of references: its model, and on a GPU its memory, would live on beside the next one's.
+        gc.collect()
         self._training = self._begin(ours(new_config))
         return True
 
