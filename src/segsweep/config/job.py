@@ -31,7 +31,7 @@ class Budget(BaseModel):
 
     model_config = _FROZEN
 
-    max_epochs: Positive
+    max_epochs: Annotated[int, Field(ge=1, le=9999, strict=True)]  # checkpoints are named with four digits
     trials: Positive
     gpu_hours: Annotated[Real, Field(gt=0)] | None = None
 

@@ -72,7 +72,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             Problem(where, "no such file", fix="check the path; it is relative to the folder you are in")
         ) from exc
-    except (OSError, UnicodeDecodeError) as exc:
+    except (OSError, UnicodeDecodeError, RecursionError) as exc:
         raise ConfigError(Problem(where, f"cannot be read: {exc}")) from exc
     except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date that does not exist
         raise ConfigError(Problem(where, f"is not YAML: {' '.join(str(exc).split())}")) from exc

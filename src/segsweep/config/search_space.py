@@ -22,6 +22,7 @@ from segsweep.errors import ConfigError, Problem
 
 PER_VARIANT = "per_variant"
 
+_MAX_STEPS = 1_000_000
 _KINDS = ("uniform", "loguniform", "quniform", "choice")
 
 
@@ -56,6 +57,8 @@ class Distribution(BaseModel):
             raise ValueError("loguniform bounds must be positive")
         if self.quniform is not None and self.quniform[2] <= 0:
             raise ValueError("the step of quniform must be positive")
+        if self.quniform is not None and (self.quniform[1] - self.quniform[0]) / self.quniform[2] > _MAX_STEPS:
+            raise ValueError(f"quniform must have at most {_MAX_STEPS} steps")
         return self
 
     @property

@@ -71,9 +71,9 @@ def prediction_name(stem: str) -> str:
     return f"{TRIAL_PREDICTIONS}{stem}.jpg"
 
 
-def weights_key(variant: str) -> str:
-    """Key of a size's initial weights, copied into the run when it starts."""
-    return f"{WEIGHTS}yolov8{variant}-seg.pt"
+def weights_key(variant: str, digest: str) -> str:
+    """Key of a size's initial weights, copied into the run when it starts and named by their sha256."""
+    return f"{WEIGHTS}{digest[:12]}/yolov8{variant}-seg.pt"
 
 
 def session_key(started: str) -> str:

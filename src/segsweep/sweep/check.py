@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store
 from segsweep.training.weights import missing_weights
+
+_CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def check(job: JobFile, where: str) -> CheckFacts:
     try:
         bundle_uri = resolve_bundle(job.job.dataset)
         manifest = read_manifest(bundle_uri)
-        problems += _dataset_problems(job.job, manifest, where)
+        problems += dataset_problems(job.job, manifest, where)
     except (DatasetError, StorageError, ConfigError) as exc:
         problems += _as_problems(exc, where, "dataset", job.job.dataset)
     try:
@@ -109,14 +112,19 @@ def check(job: JobFile, where: str) -> CheckFacts:
         problems += missing_weights(job.job, where)
     except SegsweepError as exc:
         problems += _as_problems(exc, where, "weights", job.job.weights)
-    there = _resources_there()
-    problems += _fit_problems(job.job, there, where)
+    there: dict[str, float] = {}
+    try:
+        there = _resources_there()
+        problems += fit_problems(job.job, there, where)
+    except ConfigError as exc:
+        problems += exc.problems
     if problems or manifest is None:
         raise ConfigError(problems)
     return CheckFacts(job, bundle_uri, manifest, there)
 
 
-def _dataset_problems(job: Job, manifest: Manifest, where: str) -> list[Problem]:
+def dataset_problems(job: Job, manifest: Manifest, where: str) -> list[Problem]:
+    """What the bundle lacks for the job."""
     problems = [
         Problem(where, f"the bundle has no {name} images", "dataset", job.dataset, "prepare it again with --split")
         for name in SPLITS
@@ -130,7 +138,8 @@ def _dataset_problems(job: Job, manifest: Manifest, where: str) -> list[Problem]
     return problems
 
 
-def _fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]:
+def fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]:
+    """Sizes that ask for more than there is; Ray would wait for it without a word."""
     problems = []
     for variant in job.variants:
         wanted = job.resources_of(variant)
@@ -144,10 +153,33 @@ def _fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem
     return problems
 
 
+def require_fit(job: Job, manifest: Manifest, where: str) -> None:
+    """What a sweep refuses before it takes the run; a cluster that grows may fit later, so only this machine is judged.
+
+    Raises:
+        ConfigError: Every problem found.
+    """
+    problems = dataset_problems(job, manifest, where)
+    address = cluster_address()
+    if address is None:
+        problems += fit_problems(job, _resources_there(), where)
+    else:
+        _require_listener(address)
+    if problems:
+        raise ConfigError(problems)
+
+
+def cluster_address() -> str | None:
+    """The Ray cluster whose address is set, None for this machine alone."""
+    address = os.environ.get("RAY_ADDRESS")
+    return address if address and address != "local" else None
+
+
 def _resources_there() -> dict[str, float]:
     """CPUs and GPUs of the cluster whose address is set, else of this machine."""
-    address = os.environ.get("RAY_ADDRESS")
-    if address:
+    address = cluster_address()
+    if address is not None:
+        _require_listener(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as exc:
@@ -160,6 +192,18 @@ def _resources_there() -> dict[str, float]:
 
     gpus = NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()
     return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+
+
+def _require_listener(address: str) -> None:
+    """Fail soon where nobody listens: Ray itself tries for minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isdigit():
+        return  # `auto` and the like name no host
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
+    except OSError as exc:
+        fix = "start the cluster, mend the address, or unset it to run on this machine"
+        raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {exc}", value=address, fix=fix)) from exc
 
 
 def _as_problems(error: SegsweepError, where: str, field: str, value: str) -> list[Problem]:

@@ -36,6 +36,7 @@ from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
 from segsweep.storage.opening import open_store
 from segsweep.storage.run_folder import RunFolder, RunInfo
+from segsweep.sweep.check import cluster_address, require_fit
 from segsweep.sweep.progress import Progress
 from segsweep.sweep.resume import reconcile
 from segsweep.training.task import SweepContext
@@ -79,24 +80,31 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         InterruptedSweepError: Ctrl-C or SIGTERM; the same command goes on.
     """
     bundle_uri = resolve_bundle(job.job.dataset)
-    digest = read_manifest(bundle_uri).digest
+    manifest = read_manifest(bundle_uri)
+    require_fit(job.job, manifest, where)
+    digest = manifest.digest
     store = open_store(job.job.storage, job.job.name)
     folder = RunFolder(store)
     lost = threading.Event()
+
+    def write(record: TrialRecord) -> None:
+        # The one place that writes records: a driver that has lost the run must not touch the new owner's.
+        if lost.is_set():
+            raise RunLockedError(f"{store.uri}: another driver has taken the run over; this one has stopped")
+        folder.write_trial(record)
+
     with RunLock(store, on_lost=lost.set):
         if store.exists(layout.RUN):
             for line in reconcile(folder.read_info(), job, digest, where):
                 logger.info("changed since the run was started: %s", line)
-        folder.write_info(_info(job, bundle_uri, digest, folder))
         weights = gather_weights(job.job, store, where)
+        folder.write_info(_info(job, bundle_uri, digest, folder))  # last: with it, there is a run to go on with
         context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights)
-        ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=folder.write_trial)
+        ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
         allowance = _allowance(job.job)
         if _has_work(ledger, allowance):
             with _session(folder):
                 _run(job, context, ledger, lost, console)
-        if lost.is_set():
-            raise RunLockedError(f"{store.uri}: another driver has taken the run over; this one has stopped")
         if all(record.status is Status.FAILED for record in ledger.records):
             raise RunError(f"{store.uri}: every trial failed, the first with: {ledger.records[0].error}")
         return Outcome(store.uri, ledger.records, allowance.gpu_time_is_spent(ledger))
@@ -157,7 +165,7 @@ def _innermost_of_ours(error: BaseException | None) -> SegsweepError | None:
 
 def _put_to_rest(ledger: Ledger, lost: threading.Event) -> None:
     """Trials that were cut off are PENDING; a courtesy to readers, resuming does not need it."""
-    with suppress(StorageError):
+    with suppress(StorageError, RunLockedError):
         for record in ledger.records:
             if record.status is Status.RUNNING and not lost.is_set():
                 ledger.set_status(record.trial_id, Status.PENDING)
@@ -225,11 +233,9 @@ def _ray(job: Job) -> Iterator[int]:
         TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
     )
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
-    address = os.environ.get("RAY_ADDRESS") or "local"
-    local: dict[str, Any] = (
-        {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address == "local" else {}
-    )
-    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
+    address = cluster_address()
+    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address is None else {}
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     before = (
         signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
     )

@@ -7,8 +7,10 @@ step, the best value, and the metrics so far. Random states are not in it: every
 
 from __future__ import annotations
 
+import io
 import logging
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,24 @@ import torch
 
 from segsweep.errors import NotFoundError
 from segsweep.storage import layout
+from segsweep.storage.files import disk_errors
 from segsweep.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
 _KEPT = 2
+
+
+def save_tensors(content: Mapping[str, Any], path: Path) -> None:
+    """`torch.save`, except that a full disk is told as such: torch raises a RuntimeError of its own for it.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    with disk_errors(str(path)):
+        path.write_bytes(buffer.getbuffer())
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,7 @@ class CheckpointFolder:
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint, then drop the ones that are no longer needed."""
         path = self._work_dir / "checkpoint.pt"
-        torch.save(vars(checkpoint), path)
+        save_tensors(vars(checkpoint), path)
         self._store.upload(path, self._key(layout.checkpoint_name(checkpoint.epoch)))
         path.unlink()
         for key in self._keys()[:-_KEPT]:

@@ -73,6 +73,6 @@ class TrialTask:
             "arguments": self.arguments(),
             "variant": self.record.variant,
             "weights": self.context.weights[self.record.variant],
-            "bundle": self.context.bundle_uri.rstrip("/").rsplit("/", 1)[-1],
+            "bundle": self.context.bundle_uri.rstrip("/").rsplit("-", 1)[-1],  # the digest: names and places may differ
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

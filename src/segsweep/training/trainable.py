@@ -47,6 +47,10 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         del self._training
         # A trainer is a cycle of references: its model, and on a GPU its memory, would live on beside the next one's.
         gc.collect()
+        import torch  # noqa: PLC0415 - the first trial has imported it; the driver, which loads this module, need not
+
+        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.empty_cache()
         self._training = self._begin(ours(new_config))
         return True
 

@@ -29,7 +29,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from segsweep.core.metrics import FROM_ULTRALYTICS, OBJECTIVE
 from segsweep.errors import TrialError
-from segsweep.training.checkpoint import Checkpoint
+from segsweep.training.checkpoint import Checkpoint, save_tensors
 
 # Called after every epoch with the state so far and whether this epoch's weights are the best.
 EpochEnd = Callable[["TrialTrainer", Mapping[str, float], bool], None]
@@ -201,7 +201,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         model.criterion = None
         for parameter in model.parameters():
             parameter.requires_grad = False
-        torch.save({"model": model, "ema": None, "train_args": vars(self.args), "license": "AGPL-3.0"}, path)
+        save_tensors({"model": model, "ema": None, "train_args": vars(self.args), "license": "AGPL-3.0"}, path)
 
     def _restore(self, state: Checkpoint) -> None:
         model = unwrap_model(self.model)

@@ -10,6 +10,7 @@ import csv
 import io
 import logging
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from segsweep.dataset.loader import prebuild_label_cache
 from segsweep.dataset.staging import NodeCopy, stage
 from segsweep.errors import NotFoundError
 from segsweep.storage import layout
+from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
 from segsweep.training.checkpoint import CheckpointFolder
@@ -52,6 +54,7 @@ def train_trial(task: TrialTask, report: Report) -> None:
         checkpoint = files.checkpoints.load(task.config_hash())
         if checkpoint is not None:
             logger.info("going on after epoch %d", checkpoint.epoch)
+            files.write_metrics(checkpoint.rows)  # a kill may have come between the two
             for row in checkpoint.rows:
                 report(row)
             if checkpoint.epoch >= task.context.job.budget.max_epochs:
@@ -104,7 +107,7 @@ def _amp(uses_gpu: bool) -> str | bool:
         return False
     import torch  # noqa: PLC0415 - asked only where there is a GPU
 
-    return "bf16" if torch.cuda.is_bf16_supported() else False
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else False
 
 
 class TrialFiles:
@@ -117,10 +120,11 @@ class TrialFiles:
     def __init__(self, task: TrialTask) -> None:
         self.store: Store = open_store(task.context.run_uri)
         self._directory = task.record.directory
-        run_name = task.context.run_uri.rstrip("/").rsplit("/", 1)[-1]
-        self.work_dir = task.context.cache_dir / "work" / run_name / task.record.trial_id
-        shutil.rmtree(self.work_dir, ignore_errors=True)
-        self.work_dir.mkdir(parents=True)
+        # A folder of its own for every attempt: runs of the same name share a node, and so may a dying worker.
+        base = task.context.cache_dir / "work"
+        with disk_errors(str(base)):
+            base.mkdir(parents=True, exist_ok=True)
+            self.work_dir = Path(tempfile.mkdtemp(prefix=f"{task.record.trial_id}-", dir=base))
         self.best = self.work_dir / layout.TRIAL_BEST
         self.pictures = self.work_dir / "predictions"
         self.checkpoints = CheckpointFolder(self.store, self._directory, self.work_dir)

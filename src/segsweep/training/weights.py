@@ -15,6 +15,7 @@ from segsweep.config.job import Job
 from segsweep.core.variants import Variant, weights_name
 from segsweep.errors import ConfigError, NotFoundError, Problem
 from segsweep.storage import layout
+from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
 
@@ -45,7 +46,8 @@ def gather_weights(job: Job, run: Store, where: str) -> dict[str, str | None]:
 
     Args:
         job: The job.
-        run: The run's place; weights that are there already are kept.
+        run: The run's place. Once it holds `run.json`, its own copies are what counts: neither the place they came
+            from nor a change there matters any more.
         where: The job's file, for messages.
 
     Returns:
@@ -55,33 +57,36 @@ def gather_weights(job: Job, run: Store, where: str) -> dict[str, str | None]:
         ConfigError: A size has no weights and the job does not say `missing_weights: scratch`.
         StorageError: The weights cannot be read or written.
     """
+    if run.exists(layout.RUN):
+        there = {key.rsplit("/", 1)[-1]: key for key in (info.key for info in run.list(layout.WEIGHTS))}
+        return {variant: there.get(weights_name(variant)) for variant in job.variants}
     problems = missing_weights(job, where)
     if problems:
         raise ConfigError(problems)
+    for info in run.list(layout.WEIGHTS):
+        run.delete(info.key)  # of an attempt that did not become a run
     if job.weights == SCRATCH:
         return dict.fromkeys(job.variants)
     keys: dict[str, str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         for variant in job.variants:
-            key = layout.weights_key(variant)
-            if not run.exists(key):
-                path = _obtain(job, variant, Path(folder), where)
-                if path is None:
-                    logger.warning(
-                        "no %s in %s: %s starts from random weights", weights_name(variant), job.weights, variant
-                    )
-                    keys[variant] = None
-                    continue
-                run.upload(path, key)
+            keys[variant] = None
+            path = _obtain(job, variant, Path(folder), where)
+            if path is None:
+                name = weights_name(variant)
+                logger.warning("no %s in %s: %s starts from random weights", name, job.weights, variant)
+                continue
+            key = layout.weights_key(variant, hashlib.sha256(path.read_bytes()).hexdigest())
+            run.upload(path, key)
             keys[variant] = key
     return keys
 
 
 def node_weights(run: Store, key: str, cache_dir: Path) -> Path:
-    """The node's copy of a weights file of a run, fetched once under a lock."""
-    name = hashlib.sha256(f"{run.uri}/{key}".encode()).hexdigest()[:12]
-    path = cache_dir / "weights" / name / Path(key).name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """The node's copy of a weights file of a run, fetched once under a lock; the key holds the content's digest."""
+    path = cache_dir / key
+    with disk_errors(str(path.parent)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():

@@ -37,7 +37,7 @@ def test_trials_of_any_parameters_are_told_apart_by_their_id():
         (layout.trial_key("n-t0001", layout.TRIAL_RECORD), "trials/n-t0001/trial.json"),
         (layout.trial_key("n-t0001", layout.checkpoint_name(12)), "trials/n-t0001/checkpoints/epoch-0012.pt"),
         (layout.trial_key("n-t0001", layout.prediction_name("cat")), "trials/n-t0001/predictions/cat.jpg"),
-        (layout.weights_key("s"), "weights/yolov8s-seg.pt"),
+        (layout.weights_key("s", "0123456789abcdef"), "weights/0123456789ab/yolov8s-seg.pt"),
         (layout.session_key("20260102T030405Z"), "sessions/20260102T030405Z.json"),
         (layout.shard_key("train", 3), "shards/train-00003.tar"),
         (layout.image_key("val", "cat"), "images/val/cat.jpg"),

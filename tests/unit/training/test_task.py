@@ -68,7 +68,7 @@ def test_what_decides_the_result_is_in_the_hash(change: dict[str, Any]) -> None:
     "change",
     [
         {"record": replace(RECORD, epoch=4, seconds=3.0)},
-        {"context": replace(CONTEXT, bundle_uri="s3://bucket/elsewhere/cats-0123456789ab")},
+        {"context": replace(CONTEXT, bundle_uri="s3://bucket/elsewhere/felines-0123456789ab")},
         {"context": replace(CONTEXT, run_uri="s3://bucket/runs/cats", cache_dir=Path("/other"))},
     ],
 )

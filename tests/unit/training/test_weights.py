@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -47,17 +48,29 @@ def test_nothing_is_missing_where_scratch_may_take_its_place(weights: Path) -> N
 def test_weights_are_copied_into_the_run_and_missing_ones_start_from_random(weights: Path, tmp_path: Path) -> None:
     run = LocalStore(tmp_path / "run")
     keys = gather_weights(_job(weights=str(weights), missing_weights="scratch"), run, "job.yaml")
-    assert keys == {"n": "weights/yolov8n-seg.pt", "s": None}
-    assert run.read("weights/yolov8n-seg.pt") == b"weights of n"
+    digest = hashlib.sha256(b"weights of n").hexdigest()[:12]
+    assert keys == {"n": f"weights/{digest}/yolov8n-seg.pt", "s": None}
+    assert run.read(f"weights/{digest}/yolov8n-seg.pt") == b"weights of n"
 
 
 def test_a_run_keeps_the_weights_it_was_started_with(weights: Path, tmp_path: Path) -> None:
     run = LocalStore(tmp_path / "run")
     job = _job(weights=str(weights), variants=["n"])
+    keys = gather_weights(job, run, "job.yaml")
+    run.write("run.json", b"{}")
+    (weights / "yolov8n-seg.pt").unlink()
+    assert gather_weights(job, run, "job.yaml") == keys
+    assert run.read(str(keys["n"])) == b"weights of n"
+
+
+def test_an_attempt_that_did_not_become_a_run_leaves_no_weights(weights: Path, tmp_path: Path) -> None:
+    run = LocalStore(tmp_path / "run")
+    job = _job(weights=str(weights), variants=["n"])
     gather_weights(job, run, "job.yaml")
     (weights / "yolov8n-seg.pt").write_bytes(b"others")
-    gather_weights(job, run, "job.yaml")
-    assert run.read("weights/yolov8n-seg.pt") == b"weights of n"
+    key = gather_weights(job, run, "job.yaml")["n"]
+    assert [info.key for info in run.list("weights/")] == [key]
+    assert run.read(str(key)) == b"others"
 
 
 def test_gathering_refuses_a_size_without_weights(weights: Path, tmp_path: Path) -> None:
@@ -72,9 +85,9 @@ def test_scratch_needs_no_file(tmp_path: Path) -> None:
 
 def test_a_node_fetches_a_file_once(tmp_path: Path) -> None:
     run = LocalStore(tmp_path / "run")
-    run.write("weights/yolov8n-seg.pt", b"first")
-    path = node_weights(run, "weights/yolov8n-seg.pt", tmp_path / "cache")
-    run.write("weights/yolov8n-seg.pt", b"second")
-    assert node_weights(run, "weights/yolov8n-seg.pt", tmp_path / "cache") == path
+    run.write("weights/0123/yolov8n-seg.pt", b"first")
+    path = node_weights(run, "weights/0123/yolov8n-seg.pt", tmp_path / "cache")
+    run.delete("weights/0123/yolov8n-seg.pt")
+    assert node_weights(run, "weights/0123/yolov8n-seg.pt", tmp_path / "cache") == path
     assert path.read_bytes() == b"first"
     assert path.name == "yolov8n-seg.pt"
