@@ -85,6 +85,7 @@ def test_a_truncated_shard_fails_its_trials_by_name_and_stages_nothing(
         "--set", f"storage={tmp_path / 'runs'}",
         "--set", "budget.trials=1",
         "--set", "variants=[n]",
+        "--set", "train.imgsz=64",
         code=3,
     )  # fmt: skip
     assert "train-00000.tar" in done.stderr
