@@ -8,8 +8,10 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,15 +99,45 @@ def begin(doc: str | None, argv: Sequence[str] | None, rounds: int) -> Bench:
     return Bench(args.work.absolute(), 1 if args.quick else args.rounds, args.quick, args.together)
 
 
-def timed(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> float:
-    """Wall seconds of a process from start to exit; its output is shown only if it fails."""
+@dataclass(frozen=True)
+class Spent:
+    """What a process and everything it started took.
+
+    Attributes:
+        wall_s: Seconds from start to exit.
+        cpu_s: CPU seconds of all its processes: other work on the machine stretches the wall time, not these.
+    """
+
+    wall_s: float
+    cpu_s: float
+
+
+def timed(command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Spent:
+    """Run a process from start to exit; its output is shown only if it fails."""
     cwd.mkdir(parents=True, exist_ok=True)
+    cpu_s: dict[int, float] = {}
     began = time.perf_counter()
-    done = subprocess.run(command, env=dict(environment), cwd=cwd, check=False, capture_output=True, text=True)
-    seconds = time.perf_counter() - began
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-4000:]}")
-    return seconds
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        process = subprocess.Popen(command, env=dict(environment), cwd=cwd, stdout=output, stderr=subprocess.STDOUT)
+        cpu_s[process.pid] = 0.0
+        while process.poll() is None:
+            _add_cpu_seconds(cpu_s)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.5)
+        wall_s = time.perf_counter() - began
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(f"{' '.join(command)} failed:\n{output.read()[-4000:]}")
+    return Spent(wall_s, sum(cpu_s.values()))
+
+
+def _add_cpu_seconds(known: dict[int, float]) -> None:
+    """Bring the CPU seconds of known processes up to date, and get to know their children; see proc(5)."""
+    for folder in sorted(Path("/proc").glob("[0-9]*"), key=lambda folder: int(folder.name)):
+        with suppress(OSError, IndexError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(folder.name) in known or int(fields[1]) in known:
+                known[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def show(what: str, values: Sequence[float], unit: str = "s") -> float:

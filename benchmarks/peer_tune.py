@@ -9,6 +9,7 @@ meets it: a fresh process from its start to its exit.
 Four figures, so that a reader sees where the difference comes from. Ours: with early stopping, and without it (`all`).
 Ultralytics': as called, with the plots and the loader workers that it has by default, and `lean`, without both, as our
 trials are. Each side's number of epochs says what it stopped. The sides alternate; the ratios are those of the medians.
+The same ratios of CPU seconds, summed over all processes of a side, are less disturbed by what else the machine does.
 
     python benchmarks/peer_tune.py
 """
@@ -16,12 +17,13 @@ trials are. Each side's number of epochs says what it stopped. The sides alterna
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _bench import IMGSZ, SEGSWEEP, Bench, begin, show, timed, verdict
+from _bench import IMGSZ, SEGSWEEP, Bench, Spent, begin, show, timed, verdict
 from segsweep.storage import layout
 
 GOAL = 0.7
@@ -42,46 +44,47 @@ def main(argv: Sequence[str] | None = None) -> None:
     bundle = bench.bundle(images)
     job = {"dataset": bundle, "train": TRAIN, "budget": {"max_epochs": epochs, "trials": trials}}
     print(f"settings: {images} images, {trials} trials, {epochs} epochs, grace {grace}, factor {FACTOR}, {TRAIN}")
-    found: dict[str, list[float]] = {"ours": [], "peer": [], "ours all": [], "peer lean": []}
-    for index in range(bench.rounds):
-        trained: dict[str, list[int]] = {}
-        wall, records = _sweep(bench, "peer-ours", job, grace)
-        found["ours"].append(wall)
-        trained["ours"] = [record["epoch"] for record in records]
+    found: dict[str, list[Spent]] = {"ours": [], "peer": [], "ours all": [], "peer lean": []}
+
+    def keep(side: str, spent: Spent, trained: Sequence[int]) -> None:
+        found[side].append(spent)
+        print(f"{side}: {spent.wall_s:.0f} s, {spent.cpu_s:.0f} CPU seconds, epochs {list(trained)}", flush=True)
+
+    for _ in range(bench.rounds):
+        spent, records = _sweep(bench, "peer-ours", job, grace)
+        keep("ours", spent, [record["epoch"] for record in records])
         points = [record["params"] for record in records]
         data = bench.cache / "bundles" / Path(bundle).name / layout.NODE_DATA_YAML
         spec = {"trials": trials, "epochs": epochs, "grace": grace, "points": points, "data": str(data)}
-        for side, more in (("peer", {}), ("peer lean", LEAN)):
-            wall, trained[side] = _peer(bench, {**spec, "train": {**TRAIN, **more}})
-            found[side].append(wall)
-        wall, records = _sweep(bench, "peer-all", job, epochs)
-        found["ours all"].append(wall)
-        trained["ours all"] = [record["epoch"] for record in records]
-        latest = {side: round(seconds[-1]) for side, seconds in found.items()}
-        print(f"round {index + 1}: epochs {trained}, seconds {latest}")
-    ours, peer, ours_all, peer_lean = (show(side, values) for side, values in found.items())
-    verdict("peer_tune_all_over_lean", ours_all / peer_lean, GOAL)
-    verdict("peer_tune_over_lean", ours / peer_lean, GOAL)
-    verdict("peer_tune_all", ours_all / peer, GOAL)
-    verdict("peer_tune", ours / peer, GOAL)
+        keep("peer", *_peer(bench, {**spec, "train": TRAIN}))
+        spent, records = _sweep(bench, "peer-all", job, epochs)
+        keep("ours all", spent, [record["epoch"] for record in records])
+        keep("peer lean", *_peer(bench, {**spec, "train": {**TRAIN, **LEAN}}))
+    cpu = {side: statistics.median(spent.cpu_s for spent in each) for side, each in found.items()}
+    wall = {side: show(side, [spent.wall_s for spent in each]) for side, each in found.items()}
+    for what, seconds in (("peer_tune_cpu_seconds", cpu), ("peer_tune", wall)):
+        verdict(f"{what}_all_over_lean", seconds["ours all"] / seconds["peer lean"], GOAL)
+        verdict(f"{what}_over_lean", seconds["ours"] / seconds["peer lean"], GOAL)
+        verdict(f"{what}_all", seconds["ours all"] / seconds["peer"], GOAL)
+        verdict(what, seconds["ours"] / seconds["peer"], GOAL)
 
 
-def _sweep(bench: Bench, name: str, job: Mapping[str, Any], grace: int) -> tuple[float, list[dict[str, Any]]]:
-    """Wall seconds of our sweep, and its trial records in order of proposal."""
+def _sweep(bench: Bench, name: str, job: Mapping[str, Any], grace: int) -> tuple[Spent, list[dict[str, Any]]]:
+    """Our sweep, and its trial records in order of proposal."""
     scheduler = {"grace_epochs": grace, "reduction_factor": FACTOR}
     path = bench.write_job(name, SPACE, {**job, "scheduler": scheduler})
-    seconds = timed([*SEGSWEEP, "sweep", str(path)], bench.environment(), bench.work)
+    spent = timed([*SEGSWEEP, "sweep", str(path)], bench.environment(), bench.work)
     records = [json.loads(path.read_text()) for path in (bench.runs / name / "trials").glob("*/trial.json")]
-    return seconds, sorted(records, key=lambda record: int(record["number"]))
+    return spent, sorted(records, key=lambda record: int(record["number"]))
 
 
-def _peer(bench: Bench, spec: Mapping[str, Any]) -> tuple[float, list[int]]:
-    """Wall seconds of Ultralytics' tuner, and the epochs that each of its trials reported."""
+def _peer(bench: Bench, spec: Mapping[str, Any]) -> tuple[Spent, list[int]]:
+    """Ultralytics' tuner, and the epochs that each of its trials reported."""
     asked, answered = bench.work / "peer-spec.json", bench.work / "peer-epochs.json"
     asked.write_text(json.dumps({**spec, "project": str(bench.runs)}))
     command = [sys.executable, __file__, "--peer", str(asked), str(answered), str(bench.work / "peer-cache")]
-    seconds = timed(command, bench.environment(), bench.work)
-    return seconds, json.loads(answered.read_text())
+    spent = timed(command, bench.environment(), bench.work)
+    return spent, json.loads(answered.read_text())
 
 
 def tune(asked: Path, answered: Path, cache: Path) -> None:

@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     environment = bench.environment(YOLO_OFFLINE="1", YOLO_CONFIG_DIR=str(bench.work / "yolo"))
     for _ in range(bench.rounds):
         for name, command in commands.items():
-            seconds[name].append(timed(command, environment, bench.work))
+            seconds[name].append(timed(command, environment, bench.work).wall_s)
     medians = {name: show(name, values) for name, values in seconds.items()}
     print(f"segsweep --help takes {medians['segsweep --help'] / medians['python -c pass']:.1f} x python -c pass")
     verdict("help", medians["segsweep --help"] / medians["yolo --help"], HELP_GOAL)
