@@ -61,8 +61,10 @@ def test_wrong_credentials_and_a_missing_bucket_are_told_in_words(s3_shell: Shel
     wrong = s3_shell.with_env(AWS_SECRET_ACCESS_KEY="wrong")
     told = wrong.run("status", seaweed.uri("sweeps", "demo"), code=3).stderr
     assert seaweed.bucket in told
-    missing = s3_shell.run("status", "s3://no-such-bucket/sweeps/demo", code=3).stderr
+    s3_shell.run("sample", "raw-too", "--format", "yolo", "--images", 30, "--imgsz", 64)
+    missing = s3_shell.run("prepare", "raw-too", "--to", "s3://no-such-bucket/datasets", code=3).stderr
     assert "no-such-bucket" in missing
+    assert "no run is here" in s3_shell.run("status", "s3://no-such-bucket/sweeps/demo", code=4).stderr
 
 
 def test_an_unreachable_endpoint_is_told_in_words(s3_shell: Shell) -> None:
