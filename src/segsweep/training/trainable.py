@@ -37,6 +37,9 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             row = self._training.next_row()
         except (DatasetError, StorageError) as exc:
             return {SWEEP_ERROR: exc}
+        except OSError as exc:
+            # A fault of the node, a full disk say, and not of the trial: failing the trial would burn the budget.
+            return {SWEEP_ERROR: StorageError(f"{self._context.cache_dir}: this node's disk failed: {exc}")}
         except Exception as exc:  # noqa: BLE001 - the trial boundary: one trial fails, the sweep goes on
             return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}"}
         return dict(row) if row is not None else {TRIAL_ERROR: "training ended before its horizon"}

@@ -181,8 +181,10 @@ class TrialFiles:
             for target in loggers:
                 target.removeHandler(handler)
             handler.close()
-            self.keep_log()
-            shutil.rmtree(self.work_dir, ignore_errors=True)
+            try:
+                self.keep_log()
+            finally:
+                shutil.rmtree(self.work_dir, ignore_errors=True)
 
     def _key(self, name: str) -> str:
         return layout.trial_key(self._directory, name)

@@ -1,0 +1,50 @@
+"""What a worker says in place of metrics: whose fault it is decides what ends."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from segsweep.errors import DatasetError, NoSpaceError, StorageError, TrialError
+from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
+from segsweep.training.trainable import SweepTrainable
+
+
+def step(outcome):
+    """One step of a trial whose training returns a row or raises."""
+
+    def next_row():
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    trainable = SweepTrainable.__new__(SweepTrainable)
+    trainable._context = SimpleNamespace(cache_dir=Path("/cache"))
+    trainable._training = SimpleNamespace(next_row=next_row)
+    return trainable.step()
+
+
+def test_an_epoch_is_its_row():
+    assert step({"epoch": 1.0}) == {"epoch": 1.0}
+
+
+@pytest.mark.parametrize("error", [DatasetError("a shard is truncated"), NoSpaceError("the bucket is full")])
+def test_what_no_trial_could_survive_ends_the_session(error):
+    assert step(error) == {SWEEP_ERROR: error}
+
+
+def test_a_failing_disk_is_the_nodes_fault_and_fails_no_trial():
+    told = step(OSError(28, "No space left on device"))
+    assert list(told) == [SWEEP_ERROR]
+    assert isinstance(told[SWEEP_ERROR], StorageError)
+    assert "/cache" in str(told[SWEEP_ERROR])
+    assert "No space left on device" in str(told[SWEEP_ERROR])
+
+
+@pytest.mark.parametrize("error", [TrialError("the trial diverged"), RuntimeError("shapes differ")])
+def test_what_only_this_trial_did_fails_this_trial(error):
+    assert step(error) == {TRIAL_ERROR: f"{type(error).__name__}: {error}"}
+
+
+def test_training_that_ends_early_is_no_success():
+    assert step(None) == {TRIAL_ERROR: "training ended before its horizon"}
