@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from segsweep.core.geometry import Part
 from segsweep.errors import Problem
@@ -31,7 +33,27 @@ class Instance:
     crowd: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+class Spooled(Protocol):
+    """Instances that lie on disk; see `segsweep.dataset.spool`."""
+
+    def load(self) -> tuple[Instance, ...]:
+        """Read them."""
+        ...
+
+
+# What an image is annotated with: in memory, or on disk where a dataset may be larger than memory.
+Annotations = tuple[Instance, ...] | Spooled
+
+# Puts an image's instances where they are kept until they are needed; a reader calls it once an image.
+Keep = Callable[[Sequence[Instance]], Annotations]
+
+
+def in_memory(instances: Sequence[Instance]) -> Annotations:
+    """Keep instances in memory: for datasets that are known to be small."""
+    return tuple(instances)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class ImageRecord:
     """One image and everything that is known about it before it is opened.
 
@@ -39,7 +61,7 @@ class ImageRecord:
         path: The image file.
         name: Its place in the dataset, a relative POSIX path; unique.
         group: Images of one group show the same scene and stay in one split.
-        instances: What is annotated in it; empty for a background image.
+        annotations: What is annotated in it, wherever that is kept; read it as `instances`.
         split: One of `SPLITS`, or `UNSPLIT`.
         size: Width and height in pixels if the annotations state them.
     """
@@ -47,9 +69,14 @@ class ImageRecord:
     path: Path
     name: str
     group: str
-    instances: tuple[Instance, ...]
+    annotations: Annotations
     split: str = UNSPLIT
     size: tuple[int, int] | None = None
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """What is annotated in it; empty for a background image. Reads the disk where they are spooled."""
+        return self.annotations if isinstance(self.annotations, tuple) else self.annotations.load()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ from segsweep.dataset.records import (
     Findings,
     ImageRecord,
     Instance,
+    Keep,
     RawDataset,
+    in_memory,
     source_group,
 )
 from segsweep.dataset.stems import unique_stems
@@ -40,7 +42,7 @@ class CocoFormat:
         """Whether there is a JSON file that speaks of annotations."""
         return any(looks_like_coco(file) for file in find_documents(source))
 
-    def read(self, source: Path) -> RawDataset:
+    def read(self, source: Path, keep: Keep = in_memory) -> RawDataset:
         """Read all JSON files; classes are told apart by name, in the order of their ids."""
         files = find_documents(source)
         if not files:
@@ -52,7 +54,7 @@ class CocoFormat:
         classes = _read_classes(documents, findings)
         images: dict[str, ImageRecord] = {}
         for document in documents:
-            for record in _read_images(document, classes, root, findings):
+            for record in _read_images(document, classes, root, findings, keep):
                 if record.name in images:
                     findings.fault(shown(document.file, root), "an image must be listed once", value=record.name)
                 images[record.name] = record
@@ -117,7 +119,9 @@ def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str
     return sorted(ids, key=lambda name: ids[name])
 
 
-def _read_images(document: Document, classes: list[str], root: Path, findings: Findings) -> Iterator[ImageRecord]:
+def _read_images(
+    document: Document, classes: list[str], root: Path, findings: Findings, keep: Keep
+) -> Iterator[ImageRecord]:
     where = shown(document.file, root)
     position = {name: index for index, name in enumerate(classes)}
     categories = {_integer(row.get("id")): position.get(str(row.get("name"))) for row in document.categories}
@@ -154,7 +158,7 @@ def _read_images(document: Document, classes: list[str], root: Path, findings: F
             fix = f"looked in {', '.join(shown(folder, root) for folder in folders)}"
             findings.fault(f"{where}: images[{i}]", "the image file is not there", value=file_name, fix=fix)
             continue
-        name, objects = shown(path, root), tuple(instances[image_id])
+        name, objects = shown(path, root), keep(instances[image_id])
         yield ImageRecord(path, name, source_group(name), objects, document.split, sizes[image_id])
 
 

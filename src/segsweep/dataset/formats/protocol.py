@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from segsweep.dataset.records import RawDataset
+from segsweep.dataset.records import Keep, RawDataset
 
 
 class Format(Protocol):
@@ -20,10 +20,14 @@ class Format(Protocol):
         """Whether the folder or file looks like this format; opens no more than it must."""
         ...
 
-    def read(self, source: Path) -> RawDataset:
-        """Read all annotations, and no image.
+    def read(self, source: Path, keep: Keep) -> RawDataset:
+        """Read all annotations; images only where they are the annotations.
 
         Faults and repairs are collected in the dataset, each with file and line or record.
+
+        Args:
+            source: Folder or file.
+            keep: Takes each image's instances out of memory; called as soon as they are known.
 
         Raises:
             DatasetError: There is no such dataset here at all.

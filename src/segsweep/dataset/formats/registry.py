@@ -7,7 +7,7 @@ from pathlib import Path
 from segsweep.dataset.formats.coco import CocoFormat
 from segsweep.dataset.formats.protocol import Format
 from segsweep.dataset.formats.yolo import YoloFormat
-from segsweep.dataset.records import RawDataset
+from segsweep.dataset.records import Keep, RawDataset, in_memory
 from segsweep.errors import ConfigError, DatasetError, Problem
 from segsweep.storage.files import disk_errors
 
@@ -27,8 +27,13 @@ def find_format(name: str) -> Format:
     raise ConfigError(Problem("--format", f"must be one of {', '.join(FORMAT_NAMES)}", value=name))
 
 
-def read_dataset(source: Path, format_name: str | None) -> RawDataset:
+def read_dataset(source: Path, format_name: str | None, keep: Keep = in_memory) -> RawDataset:
     """Read a raw dataset, in the format named or the one detected.
+
+    Args:
+        source: Folder or file.
+        format_name: None to detect it.
+        keep: Where each image's instances go; `Spool.keep` for datasets of any size.
 
     Raises:
         ConfigError: There is no such format.
@@ -39,7 +44,7 @@ def read_dataset(source: Path, format_name: str | None) -> RawDataset:
     with disk_errors(str(source)):
         if not source.exists():
             raise DatasetError(Problem(str(source), "no such file or folder", fix="name the folder of a raw dataset"))
-        return (named or _detect_format(source)).read(source)
+        return (named or _detect_format(source)).read(source, keep)
 
 
 def _detect_format(source: Path) -> Format:

@@ -20,7 +20,9 @@ from segsweep.dataset.records import (
     Findings,
     ImageRecord,
     Instance,
+    Keep,
     RawDataset,
+    in_memory,
     source_group,
 )
 from segsweep.dataset.stems import unique_stems
@@ -54,7 +56,7 @@ class YoloFormat:
         """Whether there is a data.yaml."""
         return _find_yaml(source) is not None
 
-    def read(self, source: Path) -> RawDataset:
+    def read(self, source: Path, keep: Keep = in_memory) -> RawDataset:
         """Read all label files of all splits that exist."""
         file = _find_yaml(source)
         if file is None:
@@ -71,7 +73,8 @@ class YoloFormat:
                     if path in images:
                         findings.repair("images named by two splits, kept in the first", _shown(path, layout.file))
                         continue
-                    images[path] = _read_image(path, split, layout, class_ids, findings)
+                    name, instances = _read_labels(path, layout, class_ids, findings)
+                    images[path] = ImageRecord(path, name, source_group(name), keep(instances), split)
         _report_orphans(images, layout, findings)
         if not images and not findings.problems:
             findings.fault(str(file), "names no folder with images", fix="correct train, val and test")
@@ -206,7 +209,10 @@ def _resolve(layout: _Layout, entry: str) -> Path | None:
     return None
 
 
-def _read_image(path: Path, split: str, layout: _Layout, class_ids: list[int], findings: Findings) -> ImageRecord:
+def _read_labels(
+    path: Path, layout: _Layout, class_ids: list[int], findings: Findings
+) -> tuple[str, tuple[Instance, ...]]:
+    """Name and instances of one image."""
     label = _label_path(path)
     instances: tuple[Instance, ...] = ()
     where = _shown(label, layout.file)
@@ -218,8 +224,7 @@ def _read_image(path: Path, split: str, layout: _Layout, class_ids: list[int], f
         findings.fault(where, "must be a text file")
     except OSError as exc:
         findings.fault(where, f"cannot be read: {exc.strerror}")
-    name = _shown(path, layout.file)
-    return ImageRecord(path, name, source_group(name), instances, split)
+    return _shown(path, layout.file), instances
 
 
 def _label_path(image: Path) -> Path:
