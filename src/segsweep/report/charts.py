@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segsweep.core.metrics import OBJECTIVE
+from segsweep.core.theme import ACCENT, FAILURE, FAINT, FONT, INK, MUTED, PAPER, RULE
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.core.variants import VARIANTS, Variant
 from segsweep.errors import MissingExtraError, Problem
 from segsweep.report.facts import Facts, Finalist
-from segsweep.report.theme import ACCENT, FAILURE, FAINT, FONT, INK, MUTED, PAPER, RULE, VARIANT_COLOURS
+from segsweep.report.theme import VARIANT_COLOURS
 
 Figure = dict[str, Any]
 Curves = Mapping[str, Sequence[Mapping[str, float]]]

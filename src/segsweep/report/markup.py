@@ -1,20 +1,12 @@
-"""Small pieces of HTML that the report is made of. Arguments named `html...` are trusted; all else is escaped."""
+"""Pieces of HTML that only a report has; those of every page are in `segsweep.core.markup`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from html import escape
 
 from segsweep.core.variants import Variant
 from segsweep.report.charts import Figure
 from segsweep.report.theme import VARIANT_COLOURS
-
-
-def section(title: str, note: str, html: str) -> str:
-    """A heading, a line of explanation, and content."""
-    told = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f"<section><h2>{escape(title)}</h2>{told}{html}</section>"
 
 
 def chart(name: str, figure: Figure, height_px: int | None = None) -> str:
@@ -27,27 +19,6 @@ def chart(name: str, figure: Figure, height_px: int | None = None) -> str:
         f'<script type="application/json" id="figure-{name}">{data}</script>'
         f'<div class="{kind}"{style} data-figure="figure-{name}" role="img" aria-label="chart: {name}"></div>'
     )
-
-
-def table(head: Sequence[str], html_rows: Sequence[str]) -> str:
-    """A table that scrolls sideways where it must, and up and down when it is long.
-
-    Args:
-        head: Column titles; a leading `#` makes a column of numbers.
-        html_rows: `<tr>` elements.
-    """
-    cells = "".join(
-        f'<th class="number">{escape(title[1:])}</th>' if title.startswith("#") else f"<th>{escape(title)}</th>"
-        for title in head
-    )
-    kind = "scroll tall" if len(html_rows) > 14 else "scroll"
-    body = f"<thead><tr>{cells}</tr></thead><tbody>{''.join(html_rows)}</tbody>"
-    return f'<div class="{kind}" tabindex="0"><table>{body}</table></div>'
-
-
-def number(text: str) -> str:
-    """A table cell that is aligned as a number."""
-    return f'<td class="number">{escape(text)}</td>'
 
 
 def size_badge(variant: Variant) -> str:

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping
 from html import escape
 
+from segsweep.core.markup import definitions, document, section
 from segsweep.report.charts import Curves, plotly_js
 from segsweep.report.facts import Facts, Finalist
-from segsweep.report.markup import section, size_badge
+from segsweep.report.markup import size_badge
 from segsweep.report.sections import (
     Pictures,
     classes_section,
@@ -21,9 +22,6 @@ from segsweep.report.sections import (
     trials_section,
 )
 from segsweep.report.theme import SCRIPT, STYLE
-
-# The page may draw itself and nothing else; a browser enforces it.
-_POLICY = "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def render_page(facts: Facts, curves: Curves, pictures: Pictures) -> bytes:
@@ -46,29 +44,16 @@ def render_page(facts: Facts, curves: Curves, pictures: Pictures) -> bytes:
         classes_section(facts),
         trials_section(facts),
         _next(facts),
-        section("Conditions", "", _definitions(conditions(facts))),
+        section("Conditions", "", definitions(conditions(facts))),
     ]
-    document = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
-<title>{escape(about.run)}: accuracy against latency</title>
-<style>{STYLE}</style>
-<script>{plotly_js()}</script>
-</head>
-<body>
-<main>
+    body = f"""<main>
 {"".join(sections)}
 <footer>segsweep {escape(about.version)}, AGPL-3.0. Made {escape(about.created)} from {escape(about.run_uri)}. The same
 facts as data: facts.json, front.csv, trials.csv.</footer>
 </main>
-<script>{SCRIPT}</script>
-</body>
-</html>
-"""
-    return document.encode()
+<script>{SCRIPT}</script>"""
+    title = f"{about.run}: accuracy against latency"
+    return document(title, STYLE, body, f"<script>{plotly_js()}</script>\n").encode()
 
 
 def headline(facts: Facts) -> str:
@@ -160,11 +145,6 @@ def _next(facts: Facts) -> str:
     note = "Writes model.onnx, model.pt, a model card, and the proof that both files say the same."
     commands = "\n".join(lines)
     return section("Ship one", note, f"<pre>{commands}</pre>")
-
-
-def _definitions(pairs: Mapping[str, str]) -> str:
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in pairs.items())
-    return f"<dl>{items}</dl>"
 
 
 def _sizes(finalists: tuple[Finalist, ...]) -> str:

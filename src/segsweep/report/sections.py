@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from segsweep.core.markup import number, picture, section, table
 from segsweep.core.trials import TrialRecord
 from segsweep.inference.timings import STAGES
 from segsweep.report.charts import Curves, curves_figure, front_figure, gain_figure, short
 from segsweep.report.facts import Facts, Finalist
-from segsweep.report.markup import chart, number, section, size_badge, table
+from segsweep.report.markup import chart, size_badge
 
 Pictures = Mapping[str, Sequence[tuple[str, bytes]]]
 
@@ -82,7 +82,10 @@ def pictures_section(facts: Facts, pictures: Pictures) -> str:
     """What the finalists see."""
     parts = []
     for one in facts.finalists:
-        shown = "".join(_picture(one, name, jpeg) for name, jpeg in pictures.get(one.trial_id, ()))
+        shown = "".join(
+            picture(jpeg, f"predictions of {one.trial_id} on {name}", name)
+            for name, jpeg in pictures.get(one.trial_id, ())
+        )
         if shown:
             title = f"{size_badge(one.variant)} {escape(one.trial_id)}"
             parts.append(f'<h3>{title}</h3><div class="pictures">{shown}</div>')
@@ -144,9 +147,3 @@ def _trial_row(trial: TrialRecord, facts: Facts) -> str:
         f"{number(accuracy)}{number(str(trial.best_epoch or '-'))}{number(f'{trial.seconds / 60:.1f}')}"
         f'<td class="wide">{escape(words)}</td></tr>'
     )
-
-
-def _picture(one: Finalist, name: str, jpeg: bytes) -> str:
-    data = base64.b64encode(jpeg).decode()
-    alt = escape(f"predictions of {one.trial_id} on {name}")
-    return f'<img alt="{alt}" title="{escape(name)}" src="data:image/jpeg;base64,{data}">'

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from segsweep.core.metrics import OBJECTIVE
+from segsweep.core.theme import FAINT
 from segsweep.report.charts import (
     accuracy_range,
     curves_figure,
@@ -14,7 +15,7 @@ from segsweep.report.charts import (
     gain_figure,
     plotly_js,
 )
-from segsweep.report.theme import FAINT, VARIANT_COLOURS
+from segsweep.report.theme import VARIANT_COLOURS
 
 
 @pytest.fixture(scope="module")
