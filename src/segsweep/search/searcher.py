@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
 from segsweep.config.job import JobFile
+from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.metrics import OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
@@ -24,27 +24,6 @@ _RECORD = "record"
 def ours(config: Mapping[str, Any]) -> TrialRecord:
     """The trial's record at the time it was handed to Ray, from the configuration that Ray carries to the worker."""
     return TrialRecord.from_json(config[_RECORD])
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """How much may still be started.
-
-    Attributes:
-        trials: Trials in all.
-        gpu_seconds: GPU-seconds in all, None for no limit.
-    """
-
-    trials: int
-    gpu_seconds: float | None
-
-    def is_spent(self, ledger: Ledger) -> bool:
-        """Whether no new trial may start."""
-        return len(ledger) >= self.trials or self.gpu_time_is_spent(ledger)
-
-    def gpu_time_is_spent(self, ledger: Ledger) -> bool:
-        """Whether running trials must stop too."""
-        return self.gpu_seconds is not None and ledger.gpu_seconds >= self.gpu_seconds
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
-from segsweep.search.searcher import Allowance
 from segsweep.sweep.status import best_by_variant
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,8 @@ What differs from upstream, and nothing else does:
   restart at an epoch boundary draws the same numbers. On the CPU this is exact; with loader workers (GPU) the order of
   images is the same and their augmentation is seeded a worker.
 - Gradient accumulation is counted here, because upstream keeps the count in a local variable that a restart loses.
+- On the CPU, SGD, Adam and AdamW take torch's fused step, which upstream takes on a GPU only: the same formula, a third
+  of the time.
 - No callback of any integration runs, whatever is installed or configured.
 """
 
@@ -33,6 +35,8 @@ from segsweep.training.checkpoint import Checkpoint, save_tensors
 
 # Called after every epoch with the state so far and whether this epoch's weights are the best.
 EpochEnd = Callable[["TrialTrainer", Mapping[str, float], bool], None]
+
+_FUSED_ON_CPU = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 
 
 class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
@@ -83,6 +87,14 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         self._nominal_accumulate = self.accumulate
         self.accumulate = 1
         self._batches_waiting = 0
+
+    def build_optimizer(self, *args: Any, **kwargs: Any) -> torch.optim.Optimizer:
+        """Upstream's optimizer, stepping in one pass over each tensor, as upstream has it on a GPU."""
+        optimizer: torch.optim.Optimizer = super().build_optimizer(*args, **kwargs)
+        if type(optimizer) in _FUSED_ON_CPU and self.device.type == "cpu":
+            for group in optimizer.param_groups:
+                group["fused"] = True
+        return optimizer
 
     def _setup_train(self) -> None:
         super()._setup_train()

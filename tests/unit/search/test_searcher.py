@@ -10,7 +10,8 @@ from examples import a_job, a_trial, an_ended_trial
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
 from segsweep.search.proposer import Proposal, make_proposer
-from segsweep.search.searcher import Allowance, LedgerSearcher, ours
+from segsweep.core.allowance import Allowance
+from segsweep.search.searcher import LedgerSearcher, ours
 
 JOB = a_job(resources={"n": {"gpus": 0.25}, "s": {"gpus": 0}}, search={"startup_trials": 2})
 

@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from examples import a_trial, an_ended_trial
+from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Horizon, Ledger
 from segsweep.core.trials import Status
-from segsweep.search.searcher import Allowance
 from segsweep.sweep.progress import Progress, Standing, eta_text
 
 HORIZON = Horizon(max_epochs=9, grace_epochs=1, reduction_factor=3)

@@ -6,7 +6,8 @@ import pytest
 
 from examples import a_job
 from segsweep.errors import NoSpaceError
-from segsweep.sweep.run import _innermost_of_ours, capacity
+from segsweep.sweep.ray_session import capacity
+from segsweep.sweep.tuning import _innermost_of_ours
 
 RESOURCES = {"n": {"gpus": 0.25, "cpus": 2}, "s": {"gpus": 1, "cpus": 4}}
 
