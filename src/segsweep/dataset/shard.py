@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 from segsweep.dataset.manifest import FileEntry, ShardEntry
+from segsweep.dataset.tar_members import read_members
 from segsweep.errors import DatasetError, Problem
 from segsweep.storage import layout
 
@@ -107,38 +108,34 @@ def unpack_shard(path: Path, files: Iterable[FileEntry], folder: Path, where: st
         DatasetError: The tar holds anything else, or less.
     """
     waiting = {file.path: file for file in files}
-    try:
-        with tarfile.open(path, mode="r:") as tar:
-            for member in tar:
+    with path.open("rb") as tar:
+        try:
+            for member in read_members(tar):
                 entry = waiting.pop(member.name, None)
-                if entry is None or not member.isreg() or member.size != entry.size_bytes:
+                if entry is None or member.kind != "file" or member.size_bytes != entry.size_bytes:
                     rule = "a shard must hold the files of the manifest and nothing else"
-                    raise DatasetError(Problem(where, rule, "member", f"{_kind(member)} {member.name!r}"))
-                source = tar.extractfile(member)
-                assert source is not None  # a plain file always has content
-                _write_checked(source.read(entry.size_bytes), entry, folder, where)
-    except (tarfile.TarError, EOFError) as exc:
-        raise DatasetError(Problem(where, f"must be a tar: {exc}")) from exc
+                    raise DatasetError(Problem(where, rule, "member", f"{member.kind} {member.name!r}"))
+                _write_checked(tar, entry, folder, where)
+        except ValueError as exc:
+            raise DatasetError(Problem(where, f"must be a tar of plain files: {exc}")) from exc
     if waiting:
         missing = ", ".join(sorted(waiting)[:5])
         raise DatasetError(Problem(where, "a shard must hold the files of the manifest", "missing", missing))
 
 
-def _write_checked(data: bytes, entry: FileEntry, folder: Path, where: str) -> None:
-    found = hashlib.sha256(data).hexdigest()
-    if found != entry.sha256:
-        raise DatasetError(Problem(where, f"the file must have sha256 {entry.sha256}", entry.path, found))
+def _write_checked(tar: BinaryIO, entry: FileEntry, folder: Path, where: str) -> None:
+    digest, left = hashlib.sha256(), entry.size_bytes
     target = folder / entry.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(data)
-
-
-def _kind(member: tarfile.TarInfo) -> str:
-    if member.issym() or member.islnk():
-        return "link"
-    if member.isdir():
-        return "folder"
-    return "file" if member.isreg() else "device"
+    with target.open("wb") as file:
+        while chunk := tar.read(min(left, _CHUNK_BYTES)):
+            digest.update(chunk)
+            file.write(chunk)
+            left -= len(chunk)
+    if digest.hexdigest() != entry.sha256:
+        target.unlink()
+        rule = f"the file must have sha256 {entry.sha256}"
+        raise DatasetError(Problem(where, rule, entry.path, digest.hexdigest()))
 
 
 def _hash_file(path: Path) -> tuple[str, int]:
