@@ -8,6 +8,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from segsweep.config.augmentation import (
+    AugmentationFile,
+    is_dimension,
+    job_clashes,
+    load_augmentation_file,
+    parse_augmentation,
+)
 from segsweep.config.loading import Real, Scalar, apply_sets, problems_of, read_yaml, validate
 from segsweep.config.search_space import PER_VARIANT, SearchSpace, parse_search_space
 from segsweep.core.hyperparameters import HYPERPARAMETERS, IGNORED_BY_AUTO, broken_rule
@@ -89,6 +96,8 @@ class Job(BaseModel):
         dataset: A bundle's folder or `s3://` URI, with or without the digest in its name.
         storage: Folder or `s3://` URI that holds runs.
         search_space: File of distributions.
+        augment: File of albumentations transforms, of which training takes the online ones; None leaves Ultralytics
+            its own.
         variants: Sizes to compare.
         weights: `coco`, `scratch`, or a folder or s3 prefix that holds `yolov8<v>-seg.pt`.
         missing_weights: What to do for a size that `weights` lacks.
@@ -107,6 +116,7 @@ class Job(BaseModel):
     dataset: Annotated[str, Field(min_length=1)]
     storage: Annotated[str, Field(min_length=1)]
     search_space: Annotated[str, Field(min_length=1)]
+    augment: Annotated[str, Field(min_length=1)] | None = None
     variants: tuple[Variant, ...] = VARIANTS
     weights: Annotated[str, Field(min_length=1)] = "coco"
     missing_weights: Literal["error", "scratch"] = "error"
@@ -136,36 +146,45 @@ class Job(BaseModel):
 
 
 class JobFile(BaseModel):
-    """A job with the search space it names.
+    """A job with the files it names.
 
     Attributes:
         job: The validated job.
         space: The validated search space.
+        augmentation: What its `augment` holds, in a shape that is right; albumentations is asked before training.
     """
 
     model_config = ConfigDict(frozen=True)
 
     job: Job
     space: SearchSpace
+    augmentation: AugmentationFile | None = None
 
     def default_params(self) -> dict[str, ParamValue]:
-        """What a user gets without a search: the job's own arguments, Ultralytics' defaults for what is searched."""
-        return {name: HYPERPARAMETERS[name].default for name in self.space.distributions}
+        """What a user gets without a search: Ultralytics' defaults, and for transforms what their file says."""
+        return {name: self._default(name) for name in self.space.distributions}
 
     def default_of(self, variant: Variant) -> Mapping[str, float] | None:
         """The default as a point of the size's unit cube, None where it lies outside."""
         return self.space.unit_point(self.default_params(), variant)
 
+    def _default(self, name: str) -> ParamValue:
+        if not is_dimension(name):
+            return HYPERPARAMETERS[name].default
+        value = self.augmentation.default_of(name) if self.augmentation else None
+        assert value is not None  # a job whose space names what its file lacks is refused
+        return value
+
 
 def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
-    """Read a job and its search space; `--set search_space.lr0=...` reaches into the space.
+    """Read a job and the files it names; `--set search_space.lr0=...` reaches into the space.
 
     Args:
         path: The job's YAML.
         sets: `a.b=value` assignments; those below `search_space.` change the space that the job names.
 
     Raises:
-        ConfigError: Everything that is wrong with either file, at once.
+        ConfigError: Everything that is wrong with any of the files, at once.
     """
     where = str(path)
     prefix = "search_space."
@@ -190,19 +209,34 @@ def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
             space = parse_search_space(flat, named)
         except ConfigError as exc:
             problems.extend(exc.problems)
+    augmentation: AugmentationFile | None = None
+    augment = data.get("augment")
+    if isinstance(augment, str) and augment:
+        try:
+            augmentation = load_augmentation_file(Path(augment))
+        except ConfigError as exc:
+            problems.extend(exc.problems)
+    if augmentation is not None or not augment:
+        problems.extend(job_clashes(augmentation, str(augment), flat, where))
     problems.extend(_clashes(data, flat, where))
     if problems or job is None or space is None:
         raise ConfigError(problems)
-    return JobFile(job=job, space=space)
+    return JobFile(job=job, space=space, augmentation=augmentation)
 
 
-def from_run(job: Mapping[str, Any], space: Mapping[str, Any]) -> JobFile:
+def from_run(
+    job: Mapping[str, Any], space: Mapping[str, Any], augmentation: Mapping[str, Any] | None = None
+) -> JobFile:
     """The job of a run, from its `run.json`.
 
     Raises:
         ConfigError: The run was written by a version with other rules.
     """
-    return JobFile(job=validate(Job, job, "run.json"), space=parse_search_space(space, "run.json"))
+    return JobFile(
+        job=validate(Job, job, "run.json"),
+        space=parse_search_space(space, "run.json"),
+        augmentation=None if augmentation is None else parse_augmentation(augmentation, "run.json"),
+    )
 
 
 def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> Iterator[Problem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -82,7 +82,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def apply_sets(data: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
-    """Apply `a.b=value` assignments; values are read as YAML.
+    """Apply `a.b=value` assignments; values are read as YAML. A key of the file may itself hold dots.
 
     Raises:
         ConfigError: An assignment has no `=`, an empty name, or goes through something that is not a mapping.
@@ -101,15 +101,26 @@ def apply_sets(data: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
             problems.append(Problem("--set", "the value is not YAML", value=text))
             continue
         place: Any = result
-        for key in keys[:-1]:
+        *sections, last = _steps(result, keys)
+        for key in sections:
             place = place.setdefault(key, {}) if isinstance(place, dict) else None
         if not isinstance(place, dict):
-            problems.append(Problem("--set", f"{'.'.join(keys[:-1])} is not a mapping", value=text))
+            problems.append(Problem("--set", f"{'.'.join(sections)} is not a mapping", value=text))
             continue
-        place[keys[-1]] = parsed
+        place[last] = parsed
     if problems:
         raise ConfigError(problems)
     return result
+
+
+def _steps(data: Any, keys: Sequence[str]) -> list[str]:
+    """The keys that lead through the data, with those joined that are one key there, e.g. `augment.GaussNoise.p`."""
+    if not keys:
+        return []
+    joined = [".".join(keys[:count]) for count in range(len(keys), 1, -1)]
+    key = next((key for key in joined if isinstance(data, Mapping) and key in data), keys[0])
+    inner = data.get(key) if isinstance(data, Mapping) else None
+    return [key, *_steps(inner, keys[key.count(".") + 1 :])]
 
 
 def validate(model: type[ModelT], data: Mapping[str, Any], where: str) -> ModelT:

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from segsweep.config.augmentation import dimension_of, is_dimension
 from segsweep.config.loading import Number, Real, Scalar, apply_sets, problems_of, read_yaml
 from segsweep.core.hyperparameters import HYPERPARAMETERS, broken_rule
 from segsweep.core.trials import ParamValue
@@ -166,6 +167,9 @@ def load_search_space(path: Path, sets: tuple[str, ...] = ()) -> SearchSpace:
 def parse_search_space(data: Mapping[str, Any], where: str) -> SearchSpace:
     """Build a space from its flat file form: every key but `per_variant` is a hyperparameter.
 
+    `augment.<Transform>.<parameter>` is one too: a parameter of an online transform in the job's augment file. Which
+    ones there are is the job's to know, see `load_job`.
+
     Raises:
         ConfigError: Everything that is wrong with it, at once.
     """
@@ -211,8 +215,15 @@ def _parse(data: Mapping[str, Any], where: str, prefix: str, problems: list[Prob
             problems.extend(replace(p, field=".".join(filter(None, (field, p.field)))) for p in told)
             continue
         ends = distribution.choice or (distribution.value(0.0), distribution.value(1.0))
-        rules = {repr(end): broken_rule(name, end) for end in ends}
+        rules = {repr(end): _rule(name, end) for end in ends}
         broken = [Problem(where, rule, field, shown) for shown, rule in rules.items() if rule]
         problems.extend(broken[:1] if name not in HYPERPARAMETERS else broken)
         found[name] = distribution
     return found
+
+
+def _rule(name: Any, end: ParamValue) -> str:
+    """The rule that a name or the end of its range breaks; albumentations judges the values of its own parameters."""
+    if not is_dimension(name):
+        return broken_rule(name, end)
+    return "" if all(dimension_of(name)) else "must name transform and parameter, e.g. augment.GaussNoise.p"
