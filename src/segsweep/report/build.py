@@ -124,7 +124,7 @@ def open_study(
     tools = tools or Tools()
     run = RunFolder(open_store(run_uri))
     info = run.read_info()
-    job = from_run(info.job, info.search_space)
+    job = from_run(info.job, info.search_space, info.augmentation)
     trials = tuple(run.read_trials())
     key = hashlib.sha256(run.store.uri.encode()).hexdigest()[:12]
     bench = Bench(

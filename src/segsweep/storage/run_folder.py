@@ -30,6 +30,7 @@ class RunInfo:
         created: UTC time, ISO 8601.
         versions: Package versions that started the run.
         environment: Where it was started: host, CPUs, GPUs.
+        augmentation: What the job's augment file holds, as plain data; None where it names none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RunInfo:
     created: str
     versions: Mapping[str, str]
     environment: Mapping[str, Any]
+    augmentation: Mapping[str, Any] | None = None
 
 
 class RunFolder:
@@ -77,6 +79,8 @@ class RunFolder:
             raise RunError(Problem(where, f"is not a run record: {exc}")) from exc
         if not isinstance(info.job, dict) or not isinstance(info.search_space, dict):
             raise RunError(Problem(where, "is not a run record: job and search_space must be mappings"))
+        if not isinstance(info.augmentation, dict | None):
+            raise RunError(Problem(where, "is not a run record: augmentation must be a mapping"))
         return info
 
     def write_info(self, info: RunInfo) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 import ray
 import yaml
 
+from segsweep.config.augmentation import is_dimension
 from segsweep.config.job import Job, JobFile
+from segsweep.core.trials import ParamValue
 from segsweep.core.variants import nominal_epoch_cost
 from segsweep.dataset.manifest import Manifest, read_manifest
 from segsweep.dataset.naming import resolve_bundle
+from segsweep.dataset.online import problems_of_dimensions, problems_of_online
 from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store
@@ -59,6 +62,7 @@ class CheckFacts:
         return {
             "job": job.model_dump(mode="json"),
             "search_space": self.job.space.to_flat(),
+            "augmentation": self.job.augmentation.to_flat() if self.job.augmentation else None,
             "dataset": self.bundle_uri,
             "dataset_digest": self.manifest.digest,
             "milestones": list(job.horizon.milestones),
@@ -112,6 +116,10 @@ def check(job: JobFile, where: str) -> CheckFacts:
         problems += missing_weights(job.job, where)
     except SegsweepError as exc:
         problems += _as_problems(exc, where, "weights", job.job.weights)
+    try:
+        problems += augmentation_problems(job)
+    except SegsweepError as exc:
+        problems += _as_problems(exc, where, "augment", str(job.job.augment))
     there: dict[str, float] = {}
     try:
         there = _resources_there()
@@ -138,6 +146,26 @@ def dataset_problems(job: Job, manifest: Manifest, where: str) -> list[Problem]:
     return problems
 
 
+def augmentation_problems(job: JobFile) -> list[Problem]:
+    """What albumentations, asked itself, has against the job's transforms and the values that the search may give them.
+
+    Raises:
+        MissingExtraError: Albumentations is not installed.
+    """
+    if job.augmentation is None:
+        return []
+    searched: dict[str, list[ParamValue]] = {}
+    for variant in job.job.variants:
+        for name, distribution in job.space.of(variant).items():
+            if is_dimension(name):
+                ends = distribution.choice or (distribution.value(0.0), distribution.value(1.0))
+                searched.setdefault(name, []).extend(end for end in ends if end not in searched.get(name, ()))
+    return [
+        *problems_of_online(job.augmentation.online, str(job.job.augment)),
+        *problems_of_dimensions(job.augmentation, searched, job.job.search_space),
+    ]
+
+
 def fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]:
     """Sizes that ask for more than there is; Ray would wait for it without a word."""
     problems = []
@@ -153,16 +181,16 @@ def fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]
     return problems
 
 
-def require_fit(job: Job, manifest: Manifest, where: str) -> None:
+def require_fit(job: JobFile, manifest: Manifest, where: str) -> None:
     """What a sweep refuses before it takes the run; a cluster that grows may fit later, so only this machine is judged.
 
     Raises:
         ConfigError: Every problem found.
     """
-    problems = dataset_problems(job, manifest, where)
+    problems = [*dataset_problems(job.job, manifest, where), *augmentation_problems(job)]
     address = cluster_address()
     if address is None:
-        problems += fit_problems(job, _resources_there(), where)
+        problems += fit_problems(job.job, _resources_there(), where)
     else:
         _require_listener(address)
     if problems:

@@ -12,7 +12,7 @@ from segsweep.storage.run_folder import RunInfo
 # More of these only lets the sweep go further; everything else would compare trials that were not treated alike.
 _MAY_CHANGE = ("budget.trials", "budget.gpu_hours", "resources", "concurrency")
 # Places may be spelled another way; their content is compared by digest and by value.
-_PLACES = ("dataset", "storage", "search_space")
+_PLACES = ("dataset", "storage", "search_space", "augment")
 
 
 def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> list[str]:
@@ -31,7 +31,8 @@ def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> l
         RunError: Something has changed that may not; every difference is shown.
     """
     # Through the model, so that a field that a newer version has added gets its default on both sides.
-    before = {**_facts(from_run(info.job, info.search_space)), "dataset digest": info.dataset_digest}
+    started = from_run(info.job, info.search_space, info.augmentation)
+    before = {**_facts(started), "dataset digest": info.dataset_digest}
     now = {**_facts(job), "dataset digest": dataset_digest}
     changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
     allowed = {name for name in changed if _may_change(name)}
@@ -51,7 +52,11 @@ def reconcile(info: RunInfo, job: JobFile, dataset_digest: str, where: str) -> l
 
 
 def _facts(job: JobFile) -> dict[str, Any]:
-    return {**dict(_flat(job.job.model_dump(mode="json"))), **dict(_flat({"search_space": job.space.to_flat()}))}
+    facts = {**dict(_flat(job.job.model_dump(mode="json"))), **dict(_flat({"search_space": job.space.to_flat()}))}
+    if job.augmentation is not None:
+        # One fact, for its order matters; the offline part is the bundle's.
+        facts["augmentation.online"] = job.augmentation.to_flat()["online"]
+    return facts
 
 
 def _may_change(name: str) -> bool:

@@ -74,7 +74,7 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
     """
     bundle_uri = resolve_bundle(job.job.dataset)
     manifest = read_manifest(bundle_uri)
-    require_fit(job.job, manifest, where)
+    require_fit(job, manifest, where)
     digest = manifest.digest
     store = open_store(job.job.storage, job.job.name)
     folder = RunFolder(store)
@@ -92,7 +92,7 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
                 logger.info("changed since the run was started: %s", line)
         weights = gather_weights(job.job, store, where)
         folder.write_info(_info(job, bundle_uri, digest, folder))  # last: with it, there is a run to go on with
-        context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights)
+        context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation)
         ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
         allowance = _allowance(job.job)
         if _has_work(ledger, allowance):
@@ -140,6 +140,7 @@ def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunI
         created=started,
         versions=versions,
         environment=environment,
+        augmentation=job.augmentation.to_flat() if job.augmentation else None,
     )
 
 

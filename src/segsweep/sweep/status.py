@@ -108,7 +108,7 @@ def read_status(store: Store) -> RunStatus:
     owner = read_owner(store)
     alive = owner is not None and owner.is_alive()
     trials = tuple(record if alive else _at_rest(record) for record in folder.read_trials())
-    job = from_run(info.job, info.search_space)
+    job = from_run(info.job, info.search_space, info.augmentation)
     state = RunState.RUNNING if alive else _state_at_rest(job, trials)
     return RunStatus(info.name, state, owner if alive else None, trials, job)
 

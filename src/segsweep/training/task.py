@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from segsweep.config.augmentation import AugmentationFile, TransformSpec, is_dimension
 from segsweep.config.job import Job
 from segsweep.core.trials import ParamValue, TrialRecord
 
@@ -22,6 +24,7 @@ class SweepContext:
         cache_dir: The node's cache, at the same path on every node.
         job: The validated job.
         weights: Size -> key of its initial weights in the run's folder, None for random weights.
+        augmentation: What the job's `augment` holds, None where Ultralytics' own transforms are used.
     """
 
     run_uri: str
@@ -29,6 +32,7 @@ class SweepContext:
     cache_dir: Path
     job: Job
     weights: Mapping[str, str | None]
+    augmentation: AugmentationFile | None = None
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,25 @@ class TrialTask:
         """
         return {
             **self.context.job.train,
-            **self.record.params,
+            **{name: value for name, value in self.record.params.items() if not is_dimension(name)},
             "epochs": self.context.job.budget.max_epochs,
             "seed": self.context.job.seed,
             "patience": 0,
             "deterministic": True,
         }
 
+    def augmentations(self) -> tuple[TransformSpec, ...]:
+        """The job's transforms with the trial's values of what is searched; none where Ultralytics keeps its own."""
+        return self.context.augmentation.online_with(self.record.params) if self.context.augmentation else ()
+
     def config_hash(self) -> str:
-        """Identifies what a checkpoint belongs to: arguments, size, initial weights and data."""
-        parts = {
+        """Identifies what a checkpoint belongs to: arguments, size, initial weights, data, and transforms if any."""
+        parts: dict[str, Any] = {
             "arguments": self.arguments(),
             "variant": self.record.variant,
             "weights": self.context.weights[self.record.variant],
             "bundle": self.context.bundle_uri.rstrip("/").rsplit("-", 1)[-1],  # the digest: names and places may differ
         }
+        if self.context.augmentation is not None:
+            parts["augmentations"] = [spec.to_flat() for spec in self.augmentations()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

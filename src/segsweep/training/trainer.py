@@ -156,7 +156,11 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         return int(np.random.SeedSequence([self.args.seed, self.epoch]).generate_state(1)[0])
 
     def _seed_albumentations(self) -> None:
-        for albumentations in _albumentations_of(self.train_loader.dataset.transforms):
+        steps = list(_albumentations_of(self.train_loader.dataset.transforms))
+        if getattr(self.args, "augmentations", None) and not steps:
+            # Ultralytics says so in a line of its log and trains without them.
+            raise TrialError("Ultralytics could not build the job's augmentations; its log line above says why")
+        for albumentations in steps:
             albumentations.transform.set_random_seed(self._epoch_seed)
 
     def _end_epoch(self) -> None:

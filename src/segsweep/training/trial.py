@@ -22,6 +22,7 @@ from ultralytics.utils import LOGGER
 from segsweep.core.metrics import EPOCH_COLUMNS
 from segsweep.core.variants import architecture_name
 from segsweep.dataset.loader import prebuild_label_cache
+from segsweep.dataset.online import as_dicts
 from segsweep.dataset.staging import NodeCopy, stage
 from segsweep.errors import NotFoundError
 from segsweep.storage import layout
@@ -84,9 +85,12 @@ def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, 
     start: dict[str, Any] = {"model": architecture_name(task.record.variant), "pretrained": False}
     if key is not None:
         start = {"model": str(node_weights(files.store, key, task.context.cache_dir)), "pretrained": True}
+    transforms = task.augmentations()
+    own: dict[str, Any] = {"augmentations": as_dicts(transforms)} if transforms else {}
     return {
         **task.arguments(),
         **start,
+        **own,
         "data": str(copy.data_yaml),
         "device": "0" if task.uses_gpu else "cpu",
         "amp": _amp(task.uses_gpu),
