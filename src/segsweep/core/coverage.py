@@ -62,7 +62,7 @@ def cover(shapes: Sequence[Sequence[Part]], height: int, width: int) -> Coverage
     keys = np.sort(part_of_ring[edge_ring] * span + crossing, kind="stable")  # runs of every edge are in order
     part, borders = np.divmod(keys, span)
     shape = shape_of_part[part]
-    if len(rings_of) > len(shapes):
+    if (parts_of > 1).any():
         shape, borders = _union(shape, borders, span)
     first = np.searchsorted(shape, np.arange(len(shapes) + 1))
     return Coverage(borders, first.astype(np.int64), span)

@@ -45,9 +45,10 @@ def test_a_sample_reads_back_without_a_fault_and_with_every_shape(tmp_path: Path
 
 
 def test_a_yolo_sample_comes_split_and_a_coco_sample_does_not(tmp_path: Path):
-    for name in FORMAT_NAMES:
+    names = ("yolo", "coco")
+    for name in names:
         write_sample(tmp_path / name, name, images=7, imgsz=64)
-    yolo, coco = (Counter(one.split for one in read_dataset(tmp_path / name, None).images) for name in FORMAT_NAMES)
+    yolo, coco = (Counter(one.split for one in read_dataset(tmp_path / name, None).images) for name in names)
     assert yolo == {"train": 5, "val": 1, "test": 1}
     assert coco == {"": 7}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from segsweep.dataset.formats.coco import CocoFormat
+from segsweep.dataset.formats.labelme import LabelmeFormat
 from segsweep.dataset.formats.protocol import Format
 from segsweep.dataset.formats.yolo import YoloFormat
 from segsweep.dataset.records import Keep, RawDataset, in_memory
 from segsweep.errors import ConfigError, DatasetError, Problem
 from segsweep.storage.files import disk_errors
 
-_FORMATS: tuple[Format, ...] = (YoloFormat(), CocoFormat())
+_FORMATS: tuple[Format, ...] = (YoloFormat(), CocoFormat(), LabelmeFormat())
 FORMAT_NAMES = tuple(format_.name for format_ in _FORMATS)
 
 
@@ -54,5 +55,5 @@ def _detect_format(source: Path) -> Format:
     if matching:
         names = ", ".join(format_.name for format_ in matching)
         raise DatasetError(Problem(str(source), f"looks like several formats: {names}", fix="say which with --format"))
-    expected = "a data.yaml (yolo) or annotations/*.json (coco)"
+    expected = "a data.yaml (yolo), annotations/*.json (coco) or a JSON beside each image (labelme)"
     raise DatasetError(Problem(str(source), f"must hold {expected}", fix="or name the format with --format"))

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from segsweep.dataset.formats import names
 from segsweep.dataset.formats.registry import FORMAT_NAMES, find_format, read_dataset
 from segsweep.errors import ConfigError, DatasetError
 
 
 def test_there_are_these_formats():
-    assert FORMAT_NAMES == ("yolo", "coco")
+    assert FORMAT_NAMES == names.FORMAT_NAMES
     assert [find_format(name).name for name in FORMAT_NAMES] == list(FORMAT_NAMES)
 
 
@@ -32,7 +33,7 @@ def test_a_folder_like_two_formats_needs_to_be_told_which(small_yolo: Path, make
 
 def test_a_folder_like_no_format_says_what_it_should_hold(tmp_path: Path):
     (tmp_path / "settings.json").write_text('{"colour": "blue"}')
-    with pytest.raises(DatasetError, match=r"must hold a data\.yaml \(yolo\) or annotations/\*\.json \(coco\)"):
+    with pytest.raises(DatasetError, match=r"must hold a data\.yaml \(yolo\), annotations/\*\.json \(coco\)"):
         read_dataset(tmp_path, None)
 
 
@@ -43,5 +44,5 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path, format_name: str | N
 
 
 def test_an_unknown_format_is_told_with_those_there_are(tmp_path: Path):
-    with pytest.raises(ConfigError, match="--format: voc: must be one of yolo, coco"):
+    with pytest.raises(ConfigError, match="--format: voc: must be one of yolo, coco, "):
         read_dataset(tmp_path, "voc")
