@@ -12,6 +12,7 @@ from typing import Any
 import onnx
 import pytest
 
+from segsweep.storage import layout
 from shell import Shell, kill_tree, wait_until
 
 JOB = (
@@ -189,3 +190,8 @@ def test_an_impossible_latency_exits_4_and_names_what_comes_nearest(report: Any,
     refused = shell.run("export", killed.run, "--out", "none", "--max-latency-ms", 0.001, code=4)
     assert any(finalist["trial_id"] in refused.stderr for finalist in report["finalists"])
     assert not (shell.cwd / "none").exists()
+
+
+def test_all_trials_of_both_sessions_share_one_download(killed: Killed, node_cache: Path) -> None:
+    fetched = (node_cache / layout.NODE_BUNDLES / layout.NODE_DOWNLOADS).read_text().splitlines()
+    assert sum("/demo-" in line for line in fetched) == 1, fetched
