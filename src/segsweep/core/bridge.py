@@ -6,6 +6,7 @@ even-odd rule what is walked twice does not count, so cutting a bridge, or makin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import cast
 
@@ -82,7 +83,7 @@ def _cut(vertices: Sequence[_Vertex]) -> list[list[_Vertex]]:
             path.append(vertex)
             continue
         loop = path[first + 1 :]  # begins and ends at the far end of the bridge
-        for edge in zip(loop, loop[1:], strict=False):
+        for edge in itertools.pairwise(loop):
             walked.pop(edge, None)
         loops.append(loop[:-1])
         del path[first + 1 :]

@@ -1,8 +1,8 @@
 """From masks to outlines, exactly, along the edges of pixels.
 
 All that counts of a mask is where it changes: walking along each line of pixels, the places where it begins and ends.
-They are kept as `Changes`: sorted whole numbers `line * (length + 1) + position`, beginning and end of each run in turn,
-no run reaching over the end of its line. Lines are columns in a run-length mask and rows in an array.
+They are kept as `Changes`: sorted whole numbers `line * (length + 1) + position`, beginning and end of each run in
+turn, no run reaching over the end of its line. Lines are columns in a run-length mask and rows in an array.
 """
 
 from __future__ import annotations
@@ -132,7 +132,9 @@ def _walk(corners: _Corners, offset: Ring) -> list[_Loop]:
     by_row = np.argsort((y * (int(x.max()) + 1) + x) * 2 + goes_right)
     along_row = _partners(by_row)
     along_column = _partners(np.argsort((x * (int(y.max()) + 1) + y) * 2 + goes_down))
-    starts, nodes, borders = [], [], [0]
+    starts: list[int] = []
+    nodes: list[int] = []
+    borders = [0]
     seen = [False] * len(twice)
     for start in by_row.tolist():
         if seen[start]:
@@ -150,7 +152,7 @@ def _walk(corners: _Corners, offset: Ring) -> list[_Loop]:
     anchors = np.stack([x[starts] - 0.5, y[starts] + 0.5], axis=1) + offset
     return [
         _Loop(walked[begin:end], hole, anchor)
-        for begin, end, hole, anchor in zip(borders, borders[1:], (~d[starts]).tolist(), anchors, strict=False)
+        for begin, end, hole, anchor in zip(borders[:-1], borders[1:], (~d[starts]).tolist(), anchors, strict=True)
     ]
 
 
