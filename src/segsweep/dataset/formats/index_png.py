@@ -22,9 +22,10 @@ from segsweep.errors import DatasetError, Problem
 
 Values = npt.NDArray[np.unsignedinteger]
 
-MOST_PIXELS = 1 << 27  # a small file must not take all memory when it is unpacked
+MOST_PIXELS = 1 << 28  # a small file must not take all memory when it is unpacked
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_DEFLATED = 1032  # bytes out of one: https://zlib.net/zlib_tech.html
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 _DEPTHS = {_GREY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), _GREY_ALPHA: (8, 16), _RGB_ALPHA: (8, 16)}
 
@@ -150,6 +151,9 @@ def _parse_header(chunks: list[tuple[bytes, bytes]]) -> _Header:
         raise ValueError(f"its size is {width}x{height}, at most {MOST_PIXELS} pixels are read")
     if depth not in _DEPTHS.get(colour, ()):
         raise ValueError(f"there is no colour type {colour} of {depth} bits")
+    packed = sum(len(content) for kind, content in chunks if kind == b"IDAT")
+    if width * height * depth // 8 > packed * _MOST_DEFLATED:
+        raise ValueError(f"{packed} bytes cannot hold its {width}x{height} pixels")
     return _Header(width, height, depth, colour)
 
 

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from examples import quick
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from examples import quick
 from segsweep.core.geometry import Mask, fill, trace
 from segsweep.dataset.formats import index_mask
 from segsweep.dataset.formats.index_mask import draw, draw_layers, split_regions

@@ -113,9 +113,10 @@ def damaged(change: Callable[[bytearray], object]) -> bytes:
         (damaged(lambda data: data.__setitem__(100, data[100] ^ 1)), "its IDAT chunk is damaged"),
         (b"\x89PNG\r\n\x1a\n" + chunk(b"IEND", b""), "does not begin with a header"),
         (b"\x89PNG\r\n\x1a\n" + header(0, 5) + chunk(b"IEND", b""), "its size is 0x5"),
-        (b"\x89PNG\r\n\x1a\n" + header(2**31 - 1, 2**31 - 1) + chunk(b"IEND", b""), "at most 134217728 pixels"),
+        (b"\x89PNG\r\n\x1a\n" + header(2**31 - 1, 2**31 - 1) + chunk(b"IEND", b""), "at most 268435456 pixels"),
+        (b"\x89PNG\r\n\x1a\n" + header(16000, 16000) + chunk(b"IEND", b""), "0 bytes cannot hold its 16000x16000"),
         (b"\x89PNG\r\n\x1a\n" + header(5, 5, 3) + chunk(b"IEND", b""), "no colour type 0 of 3 bits"),
-        (b"\x89PNG\r\n\x1a\n" + header(5, 5, 8, 3) + chunk(b"IEND", b""), "no right palette"),
+        (b"\x89PNG\r\n\x1a\n" + header(5, 5, 8, 3) + chunk(b"IDAT", b"0123") + chunk(b"IEND", b""), "no right palette"),
     ],
 )
 def test_a_damaged_file_is_told_by_name_and_fault(data: bytes, rule: str):
