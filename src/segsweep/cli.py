@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import segsweep
+from segsweep.dataset.formats.names import FORMAT_NAMES
 from segsweep.errors import ConfigError, MissingExtraError, Problem, SegsweepError
 
 logger = logging.getLogger("segsweep")
@@ -87,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
             "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
         ),
     )
+    _add_convert_arguments(
+        add(
+            "convert",
+            _convert,
+            "raw dataset -> raw dataset of another format",
+            "What was written is read back and compared with the source, object by object.",
+        )
+    )
     _add_job_arguments(
         add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit"),
         add("sweep", _sweep, "start the sweep, or go on with it if its run exists"),
@@ -101,17 +110,24 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_dataset_arguments(sample: Any, prepare: Any) -> None:
     sample.add_argument("dir", type=Path, metavar="DIR", help="folder to write; must be empty or absent")
-    sample.add_argument("--format", required=True, choices=("coco", "yolo"), help="raw dataset format")
+    sample.add_argument("--format", required=True, choices=FORMAT_NAMES, help="raw dataset format")
     sample.add_argument("--images", type=int, default=96, metavar="N", help="number of images")
     sample.add_argument("--imgsz", type=int, default=128, metavar="N", help="side of the square images, in pixels")
     sample.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn")
     prepare.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
     prepare.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
-    prepare.add_argument("--format", choices=("coco", "yolo"), help="raw dataset format; recognised where absent")
+    prepare.add_argument("--format", choices=FORMAT_NAMES, help="raw dataset format; recognised where absent")
     prepare.add_argument("--name", help="the bundle's name; the source folder's where absent")
     prepare.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
     prepare.add_argument("--split", metavar="A,B,C", help="ratios of train, val, test; given splits are kept if absent")
     prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
+
+
+def _add_convert_arguments(convert: Any) -> None:
+    convert.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
+    convert.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write; empty or absent")
+    convert.add_argument("--format", required=True, choices=FORMAT_NAMES, help="format to write")
+    convert.add_argument("--from", dest="source", choices=FORMAT_NAMES, help="format of SRC; recognised where absent")
 
 
 def _add_job_arguments(*commands: Any) -> None:
@@ -159,6 +175,14 @@ def _prepare(args: argparse.Namespace) -> int:
         print(json.dumps(bundle.to_json(), indent=1))
     else:
         print(bundle.to_text())
+    return 0
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from segsweep.dataset.convert import convert
+
+    conversion = convert(args.src, args.to, args.format, args.source, _counter("written and measured"))
+    print(json.dumps(conversion.to_json(), indent=1) if args.json else conversion.to_text())
     return 0
 
 

@@ -9,7 +9,7 @@ import pytest
 from segsweep import cli
 from segsweep.errors import ConfigError, NoSpaceError, Problem, RunError
 
-COMMANDS = ("sample", "prepare", "check", "sweep", "status", "report", "export")
+COMMANDS = ("sample", "prepare", "convert", "check", "sweep", "status", "report", "export")
 
 
 @pytest.mark.slow(reason="starts a Python process")

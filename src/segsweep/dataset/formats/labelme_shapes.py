@@ -31,6 +31,10 @@ _CROWD_FLAGS = ("crowd", "iscrowd")
 _WITHOUT_AREA = ("line", "linestrip", "point", "points")
 
 _CIRCLE_ERROR_PX = 0.05
+
+# Of pixels. Outlines often run along the centres of pixels, as halves of whole numbers and what rounding left of them:
+# a thousandth of a pixel decides there about a whole row.
+_DECIMALS = 6
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 # LabelMe 3 had no groups: objects were told apart in their labels, `person-1`, `person-2`.
@@ -125,7 +129,7 @@ def shapes_of(instance: Instance, label: str, group_id: int, size: tuple[int, in
             return [{**common, "group_id": None, "shape_type": "mask", **_mask_fields(mask)}]
     # An object of which no pixel is seen has no mask: its outline is what there is to keep.
     return [
-        {**common, "shape_type": "polygon", "points": np.round(part.exterior, 3).tolist(), "mask": None}
+        {**common, "shape_type": "polygon", "points": np.round(part.exterior, _DECIMALS).tolist(), "mask": None}
         for part in parts
     ]
 
