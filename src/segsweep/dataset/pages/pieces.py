@@ -1,0 +1,72 @@
+"""Pieces of HTML that the pages of a dataset share. Arguments named `html...` are trusted; all else is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+
+from segsweep.core.markup import number, picture, table
+from segsweep.dataset.preview import Preview
+
+_MOST_BARS = 12
+
+
+def bars(title: str, counts: Sequence[tuple[str, int]]) -> str:
+    """A distribution as horizontal bars to one scale, the longest full; those beyond the twelfth are added up."""
+    if not counts:
+        return ""
+    shown = list(counts[:_MOST_BARS])
+    rest = counts[_MOST_BARS:]
+    if rest:
+        shown.append((f"{len(rest)} more", sum(count for _, count in rest)))
+    longest = max(1, *(count for _, count in shown))
+    rows = "".join(
+        f'<span>{escape(label)}</span><div class="bar"><i style="width:{100 * count / longest:.2f}%"></i></div>'
+        f"<span>{count:,}</span>"
+        for label, count in shown
+    )
+    return f'<div><h3>{escape(title)}</h3><div class="bars">{rows}</div></div>'
+
+
+def split_table(classes: Sequence[str], splits: Mapping[str, Mapping[str, int]], totals: Sequence[str]) -> str:
+    """Classes by splits, each count with its share of the class.
+
+    Args:
+        classes: Rows.
+        splits: Columns: split -> row -> count; also of the rows of `totals`.
+        totals: Rows before the classes, without shares.
+    """
+    head = ["", *(f"#{name}" for name in splits), "#all"]
+    rows = []
+    for row in (*totals, *classes):
+        counts = [split.get(row, 0) for split in splits.values()]
+        total = sum(counts)
+        cells = "".join(_counted(count, 0 if row in totals and row not in classes else total) for count in counts)
+        rows.append(f"<tr><td>{escape(row)}</td>{cells}{number(f'{total:,}')}</tr>")
+    return table(head, rows)
+
+
+def figures(previews: Iterable[Preview], kind: str) -> str:
+    """Pictures with captions.
+
+    Args:
+        previews: The pictures.
+        kind: `sheet` of small squares, `pair` side by side, `strip` one below the other.
+    """
+    shown = "".join(
+        f"<figure>{picture(one.jpeg, one.caption)}<figcaption>{escape(one.caption)}</figcaption></figure>"
+        for one in previews
+    )
+    return f'<div class="{kind}">{shown}</div>' if shown else ""
+
+
+def places(names: Sequence[str], count: int) -> str:
+    """Where something was found, and how many more there are."""
+    more = count - len(names)
+    items = [*names, *([f"and {more:,} more"] if more > 0 and names else [])]
+    return f'<ul class="places">{"".join(f"<li>{escape(name)}</li>" for name in items)}</ul>' if items else ""
+
+
+def _counted(count: int, total: int) -> str:
+    share = f' <span class="share">{count / total:.0%}</span>' if total else ""
+    return f'<td class="number">{count:,}{share}</td>'
