@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, Field, PlainValidator, ValidationError
 
+from segsweep.config.bounded_yaml import BoundedLoader
 from segsweep.core.trials import ParamValue
 from segsweep.errors import ConfigError, Problem
 
@@ -35,8 +36,8 @@ Number = Annotated[float | int, PlainValidator(_number)]
 Scalar = Annotated[ParamValue, PlainValidator(_scalar)]
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc,unused-ignore]
-    """SafeLoader that refuses duplicate keys, where YAML silently keeps the last one, and reads 1e-4 as a number."""
+class _Loader(BoundedLoader):
+    """BoundedLoader that refuses duplicate keys, where YAML silently keeps the last one, and reads 1e-4 as a number."""
 
 
 # YAML 1.1 wants 1.0e-4 and takes 1e-4 for a text; nobody who writes it means one.
@@ -97,7 +98,7 @@ def apply_sets(data: Mapping[str, Any], sets: Iterable[str]) -> dict[str, Any]:
             continue
         try:
             parsed = yaml.load(value, _Loader)  # noqa: S506 - a SafeLoader
-        except (yaml.YAMLError, ValueError):
+        except (yaml.YAMLError, ValueError, RecursionError):
             problems.append(Problem("--set", "the value is not YAML", value=text))
             continue
         place: Any = result
