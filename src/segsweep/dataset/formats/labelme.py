@@ -52,6 +52,7 @@ class LabelmeFormat:
 
     def read(self, source: Path, keep: Keep = in_memory) -> RawDataset:
         """Read all JSON files below the folder; classes in the order of labels.txt, then as they are met."""
+        source = source.resolve()  # so that `..` cannot lead out of it unseen
         files = list(_files(source, {".json"}))
         if not files:
             fix = "or name the format with --format"
@@ -144,11 +145,17 @@ class _Reader:
             name = path.relative_to(self._root).as_posix()
             if path in used or name in self.images or path.with_suffix("") in self._annotated:
                 continue
+            if not is_file(path):
+                self.findings.fault(name, "is a link to nothing, or no file")
+                continue
             self.findings.repair("images without a JSON file taken as background", name)
             split = _split_of(PurePosixPath(name))
             self.images[name] = ImageRecord(path, name, source_group(name), self._keep(()), split)
 
     def _load(self, file: Path, where: str) -> dict[str, Any] | None:
+        if not is_file(file):
+            self.findings.fault(where, "is a link to nothing, or no file")
+            return None
         try:
             data = json.loads(file.read_text(encoding="utf-8-sig"))
         except (ValueError, RecursionError) as exc:
@@ -170,10 +177,10 @@ class _Reader:
             return None
         relative = said.replace("\\", "/")
         beside = file.parent / PurePosixPath(relative).name
-        for candidate in (file.parent / said, file.parent / relative, beside):
-            path = Path(os.path.normpath(candidate))
+        there = [Path(os.path.normpath(file.parent / one)) for one in (said, relative)]
+        for path in (*there, beside):
             if path.is_relative_to(self._root) and is_file(path):
-                if path == beside and "/" in relative:
+                if path not in there:
                     self.findings.repair("images found beside the JSON rather than where it says", where)
                 return path.relative_to(self._root).as_posix(), path
         if embedded is None:
@@ -226,6 +233,8 @@ def _files(source: Path, suffixes: set[str] | frozenset[str]) -> Iterator[Path]:
 
 def _looks_like_labelme(file: Path) -> bool:
     """Whether the first or last bytes speak of shapes and of what only LabelMe has beside them."""
+    if not is_file(file):
+        return False
     with file.open("rb") as opened:
         head = opened.read(_HEAD_BYTES)
         opened.seek(max(0, file.stat().st_size - _HEAD_BYTES))

@@ -175,7 +175,9 @@ def test_an_image_without_a_json_is_background_and_told(make_labelme: MakeLabelm
     assert rules(dataset) == ["images without a JSON file taken as background"]
 
 
-@pytest.mark.parametrize("said", ["../pictures/b.jpg", "..\\pictures\\b.jpg", "C:\\Users\\me\\b.jpg", "/home/me/b.jpg"])
+@pytest.mark.parametrize(
+    "said", ["../pictures/b.jpg", "..\\pictures\\b.jpg", "./b.jpg", "C:\\Users\\me\\b.jpg", "/home/me/b.jpg"]
+)
 def test_an_image_is_found_where_the_json_says_or_beside_it(
     make_labelme: MakeLabelme, make_image: Callable[..., Path], said: str
 ):
@@ -183,14 +185,29 @@ def test_an_image_is_found_where_the_json_says_or_beside_it(
     path = make_image(folder / ("pictures" if said.startswith("..") else "labels") / "b.jpg")
     dataset = read(folder)
     assert [record.path for record in dataset.images] == [path]
-    moved = [] if said.startswith("..") else ["images found beside the JSON rather than where it says"]
+    moved = [] if said.startswith(".") else ["images found beside the JSON rather than where it says"]
     assert (rules(dataset), dataset.problems) == (moved, ())
 
 
-def test_a_file_outside_the_dataset_is_not_opened(make_labelme: MakeLabelme, make_image: Callable[..., Path]):
-    make_image(make_labelme([polygon()], image=False, imagePath="../secret.jpg").parent / "secret.jpg")
-    (problem,) = read(make_labelme([polygon()], image=False, imagePath="../secret.jpg")).problems
+@pytest.mark.parametrize("place", ["raw", "."])
+def test_a_file_outside_the_dataset_is_not_opened(
+    make_labelme: MakeLabelme, make_image: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, place: str
+):
+    folder = make_labelme([polygon()], image=False, imagePath="../secret.jpg")
+    make_image(folder.parent / "secret.jpg")
+    monkeypatch.chdir(folder if place == "." else folder.parent)
+    (problem,) = read(Path(place)).problems
     assert problem.rule == "the image is not there, and not in the file either"
+
+
+def test_links_to_nothing_are_told(make_labelme: MakeLabelme):
+    folder = make_labelme([polygon()])
+    for name in ("b.json", "c.jpg"):
+        (folder / name).symlink_to("nowhere")
+    assert [str(problem) for problem in read(folder).problems] == [
+        "b.json: is a link to nothing, or no file",
+        "c.jpg: is a link to nothing, or no file",
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp"])
