@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +79,13 @@ def as_dicts(specs: Sequence[TransformSpec]) -> list[dict[str, Any]]:
     problems = problems_of_online(specs, "augmentation")
     if problems:
         raise ConfigError(problems)
-    return [cast("dict[str, Any]", _plain(albumentations().to_dict(sequence(specs))))]
+    whole: dict[str, Any] = _plain(albumentations().to_dict(sequence(specs)))
+    inner = whole["transform"]["transforms"]
+    for index, spec in enumerate(specs):
+        # Albumentations writes down the arguments of base classes too, and warns of them when it reads them back.
+        known = {"__class_fullname__", *inspect.signature(getattr(albumentations(), spec.name)).parameters}
+        inner[index] = {name: value for name, value in inner[index].items() if name in known}
+    return [whole]
 
 
 def _faults(spec: TransformSpec) -> Iterator[tuple[str, str]]:

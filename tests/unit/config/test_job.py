@@ -242,3 +242,47 @@ def test_every_size_gets_at_least_one_trial(load, trials, fits):
     else:
         with pytest.raises(ConfigError, match="must give each of the 2 variants at least one trial"):
             load(budget)
+
+
+AUGMENT = {"online": [{"GaussNoise": {"p": 0.25}}]}
+NOISE_SPACE = {"lr0": {"loguniform": [1e-4, 1e-1]}, "augment.GaussNoise.p": {"uniform": [0.0, 0.5]}}
+
+
+def test_a_job_with_transforms_searches_their_parameters(load):
+    Path("augment.yaml").write_text(yaml.safe_dump(AUGMENT))
+    loaded = load({"augment": "augment.yaml"}, space=NOISE_SPACE)
+    assert loaded.augmentation is not None
+    assert loaded.default_params() == {"lr0": 0.01, "augment.GaussNoise.p": 0.25}
+    assert loaded.default_of("n") == pytest.approx({"lr0": 2 / 3, "augment.GaussNoise.p": 0.5})
+    again = from_run(loaded.job.model_dump(mode="json"), loaded.space.to_flat(), loaded.augmentation.to_flat())
+    assert again == loaded
+
+
+def test_set_reaches_a_dimension_whose_name_has_dots(load):
+    Path("augment.yaml").write_text(yaml.safe_dump(AUGMENT))
+    sets = ["search_space.augment.GaussNoise.p.uniform=[0.1, 0.2]"]
+    space = load({"augment": "augment.yaml"}, sets, space=NOISE_SPACE).space
+    assert space.distributions["augment.GaussNoise.p"].uniform == (0.1, 0.2)
+
+
+def test_mistakes_of_all_three_files_are_told_together(load):
+    Path("augment.yaml").write_text(yaml.safe_dump({"online": [3]}))
+    with pytest.raises(ConfigError) as caught:
+        load({"augment": "augment.yaml", "seed": -1}, space={"augment.GaussNoise": {"choice": [1]}})
+    assert told(caught) == [
+        "job.yaml: seed = -1: must be greater than or equal to 0",
+        "space.yaml: augment.GaussNoise = 1: must name transform and parameter, e.g. augment.GaussNoise.p",
+        "augment.yaml: online[0] = 3: must be one transform with its parameters, e.g. HorizontalFlip: {p: 0.5}",
+    ]
+
+
+def test_a_dimension_without_its_transform_is_told(load):
+    with pytest.raises(ConfigError) as caught:
+        load(space=NOISE_SPACE)
+    rule = "is a parameter of a transform, and the job names no augment file"
+    assert told(caught) == [f"job.yaml: search_space.augment.GaussNoise.p: {rule}"]
+
+
+def test_a_dimension_is_no_training_argument(load):
+    with pytest.raises(ConfigError, match=r"train.augment.GaussNoise.p = 0.1: is no training argument"):
+        load({"train": {"optimizer": "SGD", "augment.GaussNoise.p": 0.1}})

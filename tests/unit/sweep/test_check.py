@@ -6,8 +6,19 @@ from types import SimpleNamespace
 import pytest
 
 from examples import a_job
+from segsweep.config.augmentation import parse_augmentation
+from segsweep.dataset.transforms import albumentations
 from segsweep.errors import ConfigError
-from segsweep.sweep.check import CheckFacts, _require_listener, cluster_address, dataset_problems, fit_problems
+from segsweep.sweep.check import (
+    CheckFacts,
+    _require_listener,
+    augmentation_problems,
+    cluster_address,
+    dataset_problems,
+    fit_problems,
+)
+
+albumentations()  # imported with this file: it takes longer than a test may
 
 
 def manifest(imgsz=640, **images):
@@ -62,3 +73,18 @@ def test_the_expected_cost_trains_defaults_fully_and_thins_out_the_rest():
     assert facts.worst_case_epochs == 180
     # Two defaults train 9 epochs each; of 18 others all train 1, a third 2 more, a ninth 6 more.
     assert facts.expected_epochs == pytest.approx(18 + 18 * (1 + 2 / 3 + 6 / 9))
+
+
+def test_transforms_and_what_the_search_may_give_them_are_asked_of_albumentations():
+    online = [{"GaussNoise": {"p": 0.1, "var": 3}}, {"RandomScale": {}}]
+    space = {"lr0": {"uniform": [0.01, 0.1]}, "augment.GaussNoise.p": {"uniform": [0.5, 1.5]}}
+    file = parse_augmentation({"online": online}, "augment.yaml")
+    job = a_job(space, augment="augment.yaml").model_copy(update={"augmentation": file})
+    told = [str(problem) for problem in augmentation_problems(job)]
+    assert told[0].startswith("augment.yaml: online[0].GaussNoise.var = 3: GaussNoise has no such parameter")
+    assert told[1].startswith("augment.yaml: online[1].RandomScale: must keep the size of the picture")
+    assert told[2] == (
+        "space.yaml: augment.GaussNoise.p = 1.5: albumentations refuses it: Input should be less than or equal to 1"
+    )
+    assert len(told) == 3
+    assert augmentation_problems(a_job()) == []

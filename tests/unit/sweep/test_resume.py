@@ -1,10 +1,12 @@
 """Going on with a run: what a job may change in between, and what it may not."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from examples import SPACE, a_job
+from segsweep.config.augmentation import parse_augmentation
 from segsweep.errors import RunError
 from segsweep.storage.run_folder import RunInfo
 from segsweep.sweep.resume import reconcile
@@ -113,3 +115,23 @@ def test_all_differences_are_told_at_once():
         "search_space.mosaic.uniform",
         "seed",
     ]
+
+
+def augmented(transforms, copies=0):
+    offline = {"copies": copies, "transforms": [{"Blur": {}}]}
+    file = parse_augmentation({"online": transforms, "offline": offline}, "augment.yaml")
+    return a_job(augment="augment.yaml").model_copy(update={"augmentation": file})
+
+
+def with_transforms(job):
+    return replace(started(job), augmentation=job.augmentation.to_flat())
+
+
+def test_the_transforms_of_a_run_may_not_change():
+    noise, more = [{"GaussNoise": {"p": 0.1}}], [{"GaussNoise": {"p": 0.2}}]
+    run = with_transforms(augmented(noise))
+    assert reconcile(run, augmented(noise, copies=3), "0123", "job.yaml") == []  # the offline part is the bundle's
+    with pytest.raises(RunError, match=r"augmentation.online = .*0.2.*: the run 'example' was started with .*0.1"):
+        reconcile(run, augmented(more), "0123", "job.yaml")
+    with pytest.raises(RunError, match=r"augmentation.online = None"):
+        reconcile(run, a_job(), "0123", "job.yaml")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from segsweep.config.augmentation import parse_augmentation
 from segsweep.config.job import Job
 from segsweep.core.trials import TrialRecord
 from segsweep.training.task import SweepContext, TrialTask
@@ -75,3 +76,29 @@ def test_what_decides_the_result_is_in_the_hash(change: dict[str, Any]) -> None:
 def test_where_and_when_a_trial_runs_is_not(change: dict[str, Any]) -> None:
     task = TrialTask(CONTEXT, RECORD)
     assert replace(task, **change).config_hash() == task.config_hash()
+
+
+NOISE = {"online": [{"GaussNoise": {"p": 0.25}}]}
+AUGMENTED = replace(CONTEXT, augmentation=parse_augmentation(NOISE, "augment.yaml"))
+
+
+def test_a_transforms_parameter_goes_to_the_transform_and_not_to_ultralytics() -> None:
+    record = replace(RECORD, params={"lr0": 0.1, "augment.GaussNoise.p": 0.5})
+    task = TrialTask(AUGMENTED, record)
+    assert "augment.GaussNoise.p" not in task.arguments()
+    assert [spec.to_flat() for spec in task.augmentations()] == [{"GaussNoise": {"p": 0.5}}]
+    assert TrialTask(CONTEXT, RECORD).augmentations() == ()
+
+
+def test_transforms_are_in_the_hash_where_there_are_any() -> None:
+    plain, default = TrialTask(CONTEXT, RECORD), TrialTask(AUGMENTED, RECORD)
+    searched = TrialTask(AUGMENTED, replace(RECORD, params={"lr0": 0.1, "augment.GaussNoise.p": 0.5}))
+    same = TrialTask(AUGMENTED, replace(RECORD, params={"lr0": 0.1, "augment.GaussNoise.p": 0.25}))
+    assert len({plain.config_hash(), default.config_hash(), searched.config_hash()}) == 3
+    assert same.config_hash() == default.config_hash()  # what is trained counts, not how it came about
+
+
+def test_the_hash_of_a_trial_without_transforms_is_what_it_was() -> None:
+    assert (
+        TrialTask(CONTEXT, RECORD).config_hash() == "fb9ef7134e3ac00ec8b5d4b09ec86969011039359e468e7facd80d46195ada9f"
+    )
