@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segsweep.dataset.formats.embedded import unpack
-from segsweep.dataset.formats.labelme_shapes import RESERVED_LABELS, Canvas, read_shapes, shapes_of
+from segsweep.dataset.formats.labelme_shapes import RESERVED_LABELS, Canvas, is_text, read_shapes, shapes_of
 from segsweep.dataset.picture import is_file, picture_size
 from segsweep.dataset.records import (
     IMAGE_SUFFIXES,
@@ -172,7 +172,7 @@ class _Reader:
     def _find_image(self, data: dict[str, Any], file: Path, where: str) -> tuple[str, Path] | None:
         """Name and file of the image: where the JSON says, beside it, or out of it."""
         said, embedded = data.get("imagePath"), data.get("imageData")
-        if not isinstance(said, str) or not PurePosixPath(said.replace("\\", "/")).name:
+        if not isinstance(said, str) or not PurePosixPath(said.replace("\\", "/")).name or not is_text(said):
             self.findings.fault(where, "must be a file", field="imagePath", value=reprlib.repr(said))
             return None
         relative = said.replace("\\", "/")

@@ -10,6 +10,7 @@ import base64
 import json
 import re
 import reprlib
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -134,6 +135,11 @@ def shapes_of(instance: Instance, label: str, group_id: int, size: tuple[int, in
     ]
 
 
+def is_text(value: str) -> bool:
+    """Whether a text can be written to a line of a file: no control characters, no halves of characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in value)
+
+
 def _mask_fields(mask: Mask) -> dict[str, Any]:
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     top, bottom, left, right = (int(value) for value in (rows[0], rows[-1], columns[0], columns[-1]))
@@ -144,7 +150,7 @@ def _mask_fields(mask: Mask) -> dict[str, Any]:
 
 def _read_label(shape: dict[Any, Any], major: int, at: str, findings: Findings) -> tuple[str, int | str | None] | None:
     label, group = shape.get("label"), shape.get("group_id")
-    if not isinstance(label, str) or not label.strip():
+    if not isinstance(label, str) or not label.strip() or not is_text(label):
         findings.fault(at, "must be the name of a class", field="label", value=reprlib.repr(label))
         return None
     label = label.strip()
