@@ -13,7 +13,7 @@ import numpy as np
 
 from segsweep.config.augmentation import AugmentationFile, TransformSpec
 from segsweep.core.trials import ParamValue
-from segsweep.dataset.transforms import albumentations, problems_of_transforms, sequence
+from segsweep.dataset.transforms import albumentations, is_spatial, problems_of_transforms, sequence
 from segsweep.errors import ConfigError, Problem
 
 _BENT = "moves the points of an outline elsewhere than the picture: write it under offline"
@@ -98,6 +98,8 @@ def _faults(spec: TransformSpec) -> Iterator[tuple[str, str]]:
         if spec.params.get(parameter) is not None and known[parameter].default is None:
             yield "cannot cut outlines online: leave it out, or write the transform under offline", parameter
             return
+    if not is_spatial((spec,)):
+        return
     size = _changed_size(TransformSpec(name=spec.name, params={**spec.params, "p": 1.0}))
     if size:
         yield f"must keep the size of the picture, to be stacked into a batch; {size}: write it under offline", ""

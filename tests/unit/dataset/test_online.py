@@ -33,8 +33,8 @@ SPATIAL = [name for name in offered() if is_spatial([spec(name)]) and is_offered
 def test_what_is_offered_online():
     assert SPATIAL == [
         "Affine", "CoarseDropout", "CropAndPad", "D4", "Erasing", "GridDropout", "HorizontalFlip", "NoOp",
-        "Perspective", "PixelDropout", "RandomRotate90", "Rotate", "SafeRotate", "SquareSymmetry", "Transpose", "VerticalFlip",
-        "XYMasking",
+        "Perspective", "PixelDropout", "RandomRotate90", "Rotate", "SafeRotate", "SquareSymmetry", "Transpose",
+        "VerticalFlip", "XYMasking",
     ]  # fmt: skip
     assert all(is_offered_online(name) for name in offered() if not is_spatial([spec(name)]))
 
