@@ -1,34 +1,38 @@
-"""Preparing: a raw dataset becomes an immutable bundle, named by its content."""
+"""Preparing: a raw dataset becomes an immutable bundle, named by its content.
+
+Images are converted first, each once, into batches on disk; only then is it known which of them look alike and which
+cannot be used, so the split comes after, and the shards are packed from the batches. Memory holds a few batches at a
+time, and facts about every image.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import math
-import re
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from segsweep.dataset.batch import CHUNK_IMAGES, Chunk, ConvertChunk, StoredView
+from segsweep.dataset.clean import Known, actions_to_csv, exclude
+from segsweep.dataset.conversion import CROWDS
+from segsweep.dataset.converting import Progress, convert_all
+from segsweep.dataset.duplicates import near_duplicates
 from segsweep.dataset.formats.registry import read_dataset
-from segsweep.dataset.labels import format_labels
-from segsweep.dataset.manifest import (
-    SCHEMA,
-    FileEntry,
-    Manifest,
-    ShardEntry,
-    Source,
-    content_digest,
-    read_manifest,
-)
-from segsweep.dataset.picture import MIN_SIDE_PX, encode_jpeg, read_picture
-from segsweep.dataset.plan import Plan, PrepareOptions, make_plan
-from segsweep.dataset.records import SPLITS, Findings, ImageRecord
-from segsweep.dataset.resize import resize_longest
-from segsweep.dataset.shard import ShardWriter
+from segsweep.dataset.harvest import Harvest, Survey, gather, survey
+from segsweep.dataset.manifest import SCHEMA, Manifest, Source, SplitFacts, content_digest, read_manifest
+from segsweep.dataset.options import PrepareOptions, bundle_name, check_options
+from segsweep.dataset.packing import Placed, plan_shards
+from segsweep.dataset.plan import Plan, make_plan
+from segsweep.dataset.records import SPLITS, Findings, RawDataset
+from segsweep.dataset.roster import Roster
+from segsweep.dataset.spool import Spool
+from segsweep.dataset.spread import MapChunks, in_processes, in_this_process, usable_cores
+from segsweep.dataset.upload import upload_shards
 from segsweep.dataset.workspace import workspace
-from segsweep.errors import ConfigError, DatasetError, Problem
+from segsweep.errors import DatasetError
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
@@ -38,10 +42,8 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["Bundle", "PrepareOptions", "Progress", "prepare"]
 
-Progress = Callable[[int, int], None]
-
 _MEGABYTE = 1_000_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ALONE_UP_TO = 2 * CHUNK_IMAGES  # so few images are converted sooner than a worker has started
 
 
 @dataclass(frozen=True)
@@ -60,144 +62,180 @@ class Bundle:
 
     def to_json(self) -> dict[str, Any]:
         """Facts for `segsweep prepare --json`."""
+        manifest = self.manifest
         return {
             "uri": self.uri,
-            "digest": self.manifest.digest,
+            "digest": manifest.digest,
             "is_new": self.is_new,
-            "classes": list(self.manifest.classes),
-            "splits": {name: asdict(split) for name, split in self.manifest.splits.items()},
-            "notes": [asdict(note) for note in self.manifest.notes],
+            "classes": list(manifest.classes),
+            "splits": {name: asdict(split) for name, split in manifest.splits.items()},
+            "fidelity": asdict(manifest.fidelity),
+            "small": asdict(manifest.small),
+            "cleaning": dict(manifest.cleaning),
+            "notes": [asdict(note) for note in manifest.notes],
         }
 
     def to_text(self) -> str:
         """For a person: what each split got, where the bundle is. What was repaired or decided has been logged."""
+        manifest = self.manifest
         lines = [
             f"{name:<5} {split.images} images, "
             + ", ".join(f"{count} {category}" for category, count in split.instances.items())
-            for name, split in self.manifest.splits.items()
+            for name, split in manifest.splits.items()
         ]
+        fidelity = manifest.fidelity
+        lines.append(
+            f"{fidelity.objects} objects written with a mean IoU of {fidelity.mean_iou:.4f}, at least "
+            f"{fidelity.min_iou:.4f}; {fidelity.lost} lost; {manifest.small.count} smaller than "
+            f"{manifest.small.min_area_px:g} pixels"
+        )
         return "\n".join([*lines, f"{'bundle' if self.is_new else 'there already:'} {self.uri}"])
 
 
-def prepare(source: Path, to: str, options: PrepareOptions, progress: Progress | None = None) -> Bundle:
+def prepare(
+    source: Path,
+    to: str,
+    options: PrepareOptions,
+    progress: Progress | None = None,
+    map_chunks: MapChunks[Chunk] | None = None,
+) -> Bundle:
     """Turn a raw dataset into a bundle at `<to>/<name>-<digest>`.
 
-    Every image is opened, every fault of the dataset told at once. Shards are built below `$TMPDIR` and uploaded
-    when all is well; the manifest comes last, and without it there is no bundle: a `prepare` killed at any moment
-    leaves none, and the next one overwrites what it left.
+    Every image is opened, every fault of the dataset told at once. Work is kept below `$TMPDIR`: a `prepare` that was
+    killed is gone on with by the next one of the same dataset and options. The manifest is uploaded last, and without
+    it there is no bundle.
 
     Args:
         source: Folder or file of the raw dataset.
         to: URI of the folder of bundles.
         options: See there.
         progress: Called with images done and images in all.
+        map_chunks: Where images are converted; None for the processes that the options say. The bundle is the same.
 
     Raises:
         ConfigError: An option breaks its rule.
         DatasetError: The dataset is wrong; every fault with file and record.
         StorageError: The bundle cannot be written.
     """
-    name = _check(options, source)
+    check_options(options)
+    name = bundle_name(options, source)
     target = open_store(to)
-    dataset = read_dataset(source, options.format)
-    findings = Findings()
-    plan = make_plan(dataset, options, findings)
-    with disk_errors(tempfile.gettempdir()), workspace() as work:
-        shards, files = _build(plan, work, findings, progress)
-        digest = content_digest(dataset.classes, options.imgsz, plan.parameters, files)
+    key = hashlib.sha256(repr((str(source.resolve()), options.recipe)).encode()).hexdigest()[:16]
+    with disk_errors(tempfile.gettempdir()), workspace(key) as work:
+        kitchen = _Preparation(source, options, work, progress, map_chunks)
+        return kitchen.run(name, target)
+
+
+@dataclass(frozen=True, eq=False)
+class _Preparation:
+    """One `prepare`: what its steps share."""
+
+    source: Path
+    options: PrepareOptions
+    work: Path
+    progress: Progress | None
+    map_chunks: MapChunks[Chunk] | None
+
+    def run(self, name: str, target: Store) -> Bundle:
+        findings = Findings()
+        read, roster = self._read()
+        map_chunks = self.map_chunks or self._own_map(len(roster))
+        conversion = ConvertChunk(self.options.recipe)
+        batches = convert_all(roster, conversion, self.work / "batches", map_chunks, self.progress)
+        known = survey(batches)
+        known_of = Known(known.held, known.problems)
+        whole = replace(read, images=roster.images())
+        dataset, excluded = exclude(whole, self.options.clean_rules, known.hashes, known_of)
+        faults = [] if self.options.drop_unreadable else [one for found in known.problems.values() for one in found]
+        plan = make_plan(dataset, known.held, _clusters(known, dataset), faults, self.options, findings)
+        harvest = gather(batches, plan.splits, dataset.classes)
+        harvest.actions += excluded
+        for action in harvest.actions:
+            if action.rule == CROWDS:
+                findings.repair(CROWDS, action.image)
+        return self._write(name, target, plan, harvest, findings)
+
+    def _read(self) -> tuple[RawDataset, Roster]:
+        """The dataset without its images, and its images on disk."""
+        for leftover in self.work.glob("*.spool"):
+            leftover.unlink()
+        with tempfile.NamedTemporaryFile(dir=self.work, suffix=".spool", delete=False) as file:
+            path = Path(file.name)
+        with Spool(path) as spool:
+            dataset = read_dataset(self.source, self.options.format, spool.keep)
+        roster = Roster(self.work / "roster", dataset.images, CHUNK_IMAGES)
+        return replace(dataset, images=()), roster
+
+    def _own_map(self, images: int) -> MapChunks[Chunk]:
+        workers = self.options.workers or usable_cores()
+        return in_this_process if workers == 1 or images <= _ALONE_UP_TO else in_processes(workers)
+
+    def _write(self, name: str, target: Store, plan: Plan, harvest: Harvest, findings: Findings) -> Bundle:
+        placed = {split: tuple(_place(plan, split, harvest.views)) for split in SPLITS}
+        shards = [
+            shard for split in SPLITS for shard in plan_shards(split, placed[split], self.options.shard_mb * _MEGABYTE)
+        ]
+        classes, imgsz, parameters = plan.dataset.classes, self.options.imgsz, plan.parameters
+        hashes = ((file.path, file.stored.sha256) for shard in shards for file in shard.files)
         manifest = Manifest(
             schema=SCHEMA,
             name=name,
-            digest=digest,
-            classes=dataset.classes,
-            imgsz=options.imgsz,
-            parameters=plan.parameters,
-            source=Source(str(source), dataset.format),
-            splits={split: plan.facts(split) for split in SPLITS},
-            shards=shards,
-            files=files,
-            notes=(*dataset.notes, *findings.notes),
+            digest=content_digest(classes, imgsz, parameters, hashes),
+            classes=classes,
+            imgsz=imgsz,
+            parameters=parameters,
+            source=Source(str(self.source), plan.dataset.format),
+            splits={split: _facts(plan, split, harvest.views) for split in SPLITS},
+            shards=(),
+            files=tuple(sorted((entry for shard in shards for entry in shard.entries()), key=lambda one: one.path)),
+            notes=(*plan.dataset.notes, *findings.notes),
+            fidelity=harvest.tally.facts(),
+            small=harvest.small_facts(self.options.min_area_px),
+            cleaning=harvest.counts(),
         )
         for note in manifest.notes:
-            logger.warning("%s: %s (%d): %s", source, note.rule, note.count, ", ".join(note.examples))
+            logger.warning("%s: %s (%d): %s", self.source, note.rule, note.count, ", ".join(note.examples))
         store = open_store(target.uri, manifest.directory)
-        is_new = not _is_there(manifest, store)
-        if is_new:
-            _upload(manifest, work, store)
-    return Bundle(store.uri, manifest, is_new)
+        there = _find(store, manifest.digest)
+        if there is not None:
+            return Bundle(store.uri, there, is_new=False)
+        manifest = replace(manifest, shards=upload_shards(shards, store, self.work))
+        store.write(layout.BUNDLE_CLEANING, actions_to_csv(harvest.actions))
+        store.write(layout.MANIFEST, manifest.to_bytes())
+        return Bundle(store.uri, manifest, is_new=True)
 
 
-def _check(options: PrepareOptions, source: Path) -> str:
-    own = source.resolve().stem if source.is_file() else source.resolve().name
-    name = options.name or re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip("-._")[:64] or "dataset"
-    problems = []
-    if options.imgsz < 32:
-        problems.append(Problem("--imgsz", "must be at least 32 pixels", value=str(options.imgsz)))
-    ratios = options.ratios
-    if ratios is not None and not (len(ratios) == len(SPLITS) and all(0 < ratio < math.inf for ratio in ratios)):
-        rule = "must be three shares above 0, e.g. 0.7,0.15,0.15"
-        problems.append(Problem("--split", rule, value=",".join(map(str, ratios))))
-    if options.shard_mb < 1:
-        problems.append(Problem("shard_mb", "must be at least 1", value=str(options.shard_mb)))
-    if not _NAME.fullmatch(name):
-        rule = "must be 1 to 64 letters, digits, dots, dashes or underscores"
-        problems.append(Problem("name", rule, value=name))
-    if problems:
-        raise ConfigError(problems)
-    return name
+def _clusters(known: Survey, dataset: RawDataset) -> list[list[str]]:
+    """Names of images that look alike; plain pictures, which have no structure to compare, look like nothing."""
+    names = [record.name for record in dataset.images if known.hashes.get(record.name)]
+    return [[names[index] for index in cluster] for cluster in near_duplicates([known.hashes[name] for name in names])]
 
 
-def _build(
-    plan: Plan, work: Path, findings: Findings, progress: Progress | None
-) -> tuple[tuple[ShardEntry, ...], tuple[FileEntry, ...]]:
-    shards: list[ShardEntry] = []
-    files: list[FileEntry] = []
-    problems: list[Problem] = []
-    done, total = 0, len(plan.dataset.images)
-    for split in SPLITS:
-        with ShardWriter(work, split, plan.options.shard_mb * _MEGABYTE) as writer:
-            for record in plan.images(split):
-                try:
-                    contents = _convert(record, split, plan, findings)
-                except DatasetError as exc:
-                    problems += exc.problems
-                else:
-                    writer.add(contents, record.name)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-        shards += writer.shards
-        files += writer.files
-    if problems:
-        raise DatasetError(problems)
-    return tuple(sorted(shards, key=lambda one: one.key)), tuple(sorted(files, key=lambda one: one.path))
+def _place(plan: Plan, split: str, views: Mapping[str, Sequence[StoredView]]) -> Iterator[tuple[Placed, ...]]:
+    for record in plan.images(split):
+        for view in views[record.name]:
+            stem = plan.stems[record.name] + view.suffix
+            yield (
+                Placed(layout.image_key(split, stem), view.image, record.name),
+                Placed(layout.label_key(split, stem), view.labels, record.name),
+            )
 
 
-def _convert(record: ImageRecord, split: str, plan: Plan, findings: Findings) -> list[tuple[str, bytes]]:
-    picture = resize_longest(read_picture(record.path, record.size), plan.options.imgsz)
-    height, width = picture.shape[:2]
-    if min(height, width) < MIN_SIDE_PX:
-        rule = f"the shorter side must keep {MIN_SIDE_PX} pixels, or training drops the image"
-        raise DatasetError(Problem(str(record.path), rule, value=f"{width}x{height} after resizing"))
-    single = [one for one in record.instances if not one.crowd]
-    if len(single) < len(record.instances):
-        findings.repair("crowd regions left out: a label holds single objects", record.name)
-    stem = plan.stems[record.name]
-    labels = format_labels(single, width, height)
-    return [
-        (layout.image_key(split, stem), encode_jpeg(picture)),
-        (layout.label_key(split, stem), labels.encode()),
-    ]
+def _facts(plan: Plan, split: str, views: Mapping[str, Sequence[StoredView]]) -> SplitFacts:
+    counts = dict.fromkeys(range(len(plan.dataset.classes)), 0)
+    images = background = 0
+    for record in plan.images(split):
+        for view in views[record.name]:
+            images += 1
+            background += not view.instances
+            for category, count in view.instances.items():
+                counts[category] += count
+    return SplitFacts(images, background, {name: counts[index] for index, name in enumerate(plan.dataset.classes)})
 
 
-def _is_there(manifest: Manifest, store: Store) -> bool:
+def _find(store: Store, digest: str) -> Manifest | None:
     try:
-        return read_manifest(store.uri).digest == manifest.digest
+        found = read_manifest(store.uri)
     except DatasetError:
-        return False  # none, or a damaged one
-
-
-def _upload(manifest: Manifest, work: Path, store: Store) -> None:
-    for shard in manifest.shards:
-        store.upload(work / shard.key, shard.key)
-    store.write(layout.MANIFEST, manifest.to_bytes())
+        return None  # none, or a damaged one
+    return found if found.digest == digest else None

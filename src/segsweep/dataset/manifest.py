@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from segsweep.dataset.fidelity import Fidelity
 from segsweep.dataset.records import SPLITS, Note
 from segsweep.errors import DatasetError, NotFoundError, Problem
 from segsweep.storage import layout
 from segsweep.storage.opening import open_store
 
-SCHEMA = 1
+SCHEMA = 2
+
+_LINES = 512  # files of a manifest that are put into words at once
 
 _PATH = re.compile(r"(images|labels)/(train|val|test)/[A-Za-z0-9._-]+\.(jpg|txt)")
 
@@ -36,7 +39,7 @@ class ShardEntry:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileEntry:
     """One image or label file of a bundle.
 
@@ -60,14 +63,48 @@ class SplitFacts:
     """What one split holds.
 
     Attributes:
-        images: Number of images.
+        images: Number of images, copies and tiles included.
         background: Number of images without an instance.
         instances: Class name -> number of instances.
+        copies: How many of the images are augmented copies of others.
     """
 
     images: int
     background: int
     instances: Mapping[str, int]
+    copies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SmallObject:
+    """An object that is smaller than was asked for; it is kept all the same.
+
+    Attributes:
+        image: Name of the source image.
+        object: Its number among the image's objects, from 0.
+        category: Its class.
+        area_px: Its area in the bundle's image, pixels.
+    """
+
+    image: str
+    object: int
+    category: str
+    area_px: float
+
+
+@dataclass(frozen=True)
+class Small:
+    """Objects below the stated size.
+
+    Attributes:
+        min_area_px: The stated size, in pixels of the bundle's images.
+        count: How many objects are smaller.
+        objects: The first of them; all are in `cleaning.csv`.
+    """
+
+    min_area_px: float
+    count: int
+    objects: tuple[SmallObject, ...]
 
 
 @dataclass(frozen=True)
@@ -99,6 +136,9 @@ class Manifest:
         shards: In order of key.
         files: In order of path.
         notes: What was repaired, left out or decided on the way.
+        fidelity: How well the objects survived, measured at source size.
+        small: Objects below the stated size.
+        cleaning: Rule -> how often it was applied; each time is a row of `cleaning.csv`.
     """
 
     schema: int
@@ -112,33 +152,49 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     files: tuple[FileEntry, ...]
     notes: tuple[Note, ...]
+    fidelity: Fidelity
+    small: Small
+    cleaning: Mapping[str, int]
 
     @property
     def directory(self) -> str:
         """The bundle's directory name."""
         return layout.bundle_name(self.name, self.digest)
 
+    def lines(self) -> Iterator[bytes]:
+        """The content of `manifest.json` piece by piece, for it grows with the bundle; a file is a line."""
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "files"}
+        head = json.dumps(facts, default=asdict, indent=1, ensure_ascii=False).removesuffix("\n}")
+        yield f'{head},\n "files": ['.encode()
+        for start in range(0, len(self.files), _LINES):
+            rows = [_file_line(file) for file in self.files[start : start + _LINES]]
+            yield ("," * bool(start) + "\n  " + ",\n  ".join(rows)).encode()
+        yield b"\n ]\n}\n"
+
     def to_bytes(self) -> bytes:
         """The content of `manifest.json`; the same manifest gives the same bytes."""
-        return (json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n").encode()
+        return b"".join(self.lines())
 
 
 _ADAPTER = TypeAdapter(Manifest)
 
 
 def content_digest(
-    classes: tuple[str, ...], imgsz: int, parameters: Mapping[str, Any], files: tuple[FileEntry, ...]
+    classes: tuple[str, ...], imgsz: int, parameters: Mapping[str, Any], files: Iterable[tuple[str, str]]
 ) -> str:
-    """sha256 over what training sees: the same content has the same digest on every machine and day."""
-    content = {
-        "schema": SCHEMA,
-        "classes": list(classes),
-        "imgsz": imgsz,
-        "parameters": dict(parameters),
-        "files": sorted([file.path, file.sha256] for file in files),
-    }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """sha256 over what training sees: the same content has the same digest on every machine and day.
+
+    Args:
+        classes: Class names.
+        imgsz: Longest side, pixels.
+        parameters: All else that shaped the content.
+        files: Path and sha256 of every file, in any order.
+    """
+    content = {"schema": SCHEMA, "classes": list(classes), "imgsz": imgsz, "parameters": dict(parameters)}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+    for path, sha256 in sorted(files):
+        digest.update(f"\n{path} {sha256}".encode())
+    return digest.hexdigest()
 
 
 def parse_manifest(data: bytes, where: str) -> Manifest:
@@ -208,7 +264,14 @@ def _contradictions(manifest: Manifest) -> list[tuple[str, str, str]]:
             found.append(("files", file.path, "a path must be images/<split>/<stem>.jpg or labels/<split>/<stem>.txt"))
         if file.shard not in keys:
             found.append(("files", file.shard, "a file's shard must be listed"))
-    digest = content_digest(manifest.classes, manifest.imgsz, manifest.parameters, manifest.files)
+    digest = content_digest(
+        manifest.classes, manifest.imgsz, manifest.parameters, ((file.path, file.sha256) for file in manifest.files)
+    )
     if digest != manifest.digest:
         found.append(("digest", manifest.digest, f"must be that of the content, {digest}"))
     return found
+
+
+def _file_line(file: FileEntry) -> str:
+    row = {name: getattr(file, name) for name in FileEntry.__slots__}
+    return json.dumps(row, ensure_ascii=False)

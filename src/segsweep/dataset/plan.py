@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from segsweep.dataset.manifest import SplitFacts
-from segsweep.dataset.picture import JPEG_QUALITY, read_picture
+from segsweep.dataset import split as _splitting
+from segsweep.dataset.options import PrepareOptions
+from segsweep.dataset.picture import JPEG_QUALITY
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings, ImageRecord, RawDataset
 from segsweep.dataset.split import DEFAULT_RATIOS, has_given_splits, split_by_ratio
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
 
+merge_groups = getattr(_splitting, "merge_groups", lambda dataset, clusters: dataset)
+regroup = getattr(_splitting, "regroup", lambda images, pattern: images)
 
-@dataclass(frozen=True)
-class PrepareOptions:
-    """How to prepare a dataset.
-
-    Attributes:
-        imgsz: Longest side of the bundle's images, pixels.
-        ratios: Shares of train, val and test; None keeps the splits that the dataset comes with, if it has all three.
-        seed: Deals another split.
-        format: Name of the raw format; None to detect it.
-        name: Name of the dataset; None for that of its folder.
-        shard_mb: About how large a shard becomes, MB.
-    """
-
-    imgsz: int = 640
-    ratios: tuple[float, float, float] | None = None
-    seed: int = 0
-    format: str | None = None
-    name: str | None = None
-    shard_mb: int = 128
+Held = Mapping[str, frozenset[int]]  # image name -> classes of its objects
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,32 +41,37 @@ class Plan:
         records = [record for record in self.dataset.images if self.splits[record.name] == split]
         return sorted(records, key=lambda record: self.stems[record.name])
 
-    def facts(self, split: str) -> SplitFacts:
-        """Counts of one split."""
-        records = self.images(split)
-        counts = Counter(one.category for record in records for one in record.instances if not one.crowd)
-        background = sum(all(one.crowd for one in record.instances) for record in records)
-        instances = {name: counts[index] for index, name in enumerate(self.dataset.classes)}
-        return SplitFacts(len(records), background, instances)
-
     @property
     def parameters(self) -> dict[str, Any]:
         """What shaped the bundle, beside its image size; part of its digest."""
-        given = _keeps_given_splits(self.dataset, self.options)
-        ratios = self.options.ratios or DEFAULT_RATIOS
+        options = self.options
+        given = keeps_given_splits(self.dataset, options)
+        ratios = options.ratios or DEFAULT_RATIOS
         return {
-            "resize": "longest",
+            "resize": options.resize,
+            **({"overlap": options.overlap} if options.resize == "tile" else {}),
             "jpeg_quality": JPEG_QUALITY,
+            "plain_jpegs": "kept as they are where the size fits, without metadata",
             "split": "given" if given else [ratio / sum(ratios) for ratio in ratios],
-            "seed": None if given else self.options.seed,
+            "seed": None if given else options.seed,
         }
 
 
-def make_plan(dataset: RawDataset, options: PrepareOptions, findings: Findings) -> Plan:
+def make_plan(
+    dataset: RawDataset,
+    held: Held,
+    clusters: Sequence[Sequence[str]],
+    faults: Sequence[Problem],
+    options: PrepareOptions,
+    findings: Findings,
+) -> Plan:
     """Split the dataset and name its files.
 
     Args:
-        dataset: As read.
+        dataset: What is left of it after cleaning.
+        held: Classes of each image.
+        clusters: Names of images that look alike; a split that is dealt anew keeps them together.
+        faults: What is wrong with its images.
         options: As given.
         findings: Takes what was decided on the way.
 
@@ -90,18 +79,25 @@ def make_plan(dataset: RawDataset, options: PrepareOptions, findings: Findings) 
         DatasetError: The dataset cannot become a bundle; its own problems, those of its classes and those of its images
             are told together.
     """
-    problems = [*dataset.problems, *_empty_classes(dataset)]
+    if options.group is not None:
+        dataset = replace(dataset, images=tuple(regroup(dataset.images, options.group)))
+    problems = [*dataset.problems, *_empty_classes(dataset, held)]
     splits: dict[str, str] = {}
     if not problems:
-        splits = _split(dataset, options, findings)
-        problems += _unlearnable_classes(dataset, splits)
-    if problems:
-        raise DatasetError([*problems, *_image_problems(dataset)])
+        splits = _split(dataset, clusters, options, findings)
+        problems += _unlearnable_classes(dataset, splits, held)
+    if problems or faults:
+        raise DatasetError([*problems, *faults])
     return Plan(dataset, splits, unique_stems([record.name for record in dataset.images]), options)
 
 
-def _empty_classes(dataset: RawDataset) -> list[Problem]:
-    used = {one.category for record in dataset.images for one in record.instances if not one.crowd}
+def keeps_given_splits(dataset: RawDataset, options: PrepareOptions) -> bool:
+    """Whether the splits are those that the dataset came with."""
+    return options.ratios is None and has_given_splits(dataset.images)
+
+
+def _empty_classes(dataset: RawDataset, held: Held) -> list[Problem]:
+    used = {category for record in dataset.images for category in held[record.name]}
     fix = "annotate it, or remove it from the list of classes"
     return [
         Problem("classes", "the class is empty: no image shows an instance of it", "", name, fix)
@@ -110,9 +106,11 @@ def _empty_classes(dataset: RawDataset) -> list[Problem]:
     ]
 
 
-def _split(dataset: RawDataset, options: PrepareOptions, findings: Findings) -> dict[str, str]:
+def _split(
+    dataset: RawDataset, clusters: Sequence[Sequence[str]], options: PrepareOptions, findings: Findings
+) -> dict[str, str]:
     given = {record.split for record in dataset.images} - {UNSPLIT}
-    if _keeps_given_splits(dataset, options):
+    if keeps_given_splits(dataset, options):
         groups: dict[str, set[str]] = {}
         for record in dataset.images:
             groups.setdefault(record.group, set()).add(record.split)
@@ -124,32 +122,15 @@ def _split(dataset: RawDataset, options: PrepareOptions, findings: Findings) -> 
         ratios = ",".join(map(str, DEFAULT_RATIOS))
         reason = f"the dataset comes without {missing}" if missing else "some images are in no given split"
         findings.repair(f"{reason}: all images split anew, {ratios}", f"given were {', '.join(sorted(given))}")
-    return split_by_ratio(dataset.images, options.ratios or DEFAULT_RATIOS, options.seed)
+    images = merge_groups(dataset, clusters).images
+    return split_by_ratio(images, options.ratios or DEFAULT_RATIOS, options.seed)
 
 
-def _unlearnable_classes(dataset: RawDataset, splits: Mapping[str, str]) -> list[Problem]:
-    train = {
-        one.category
-        for record in dataset.images
-        if splits[record.name] == "train"
-        for one in record.instances
-        if not one.crowd
-    }
+def _unlearnable_classes(dataset: RawDataset, splits: Mapping[str, str], held: Held) -> list[Problem]:
+    train = {category for record in dataset.images if splits[record.name] == "train" for category in held[record.name]}
     fix = "deal anew with --split, or annotate more images"
     return [
         Problem("classes", "no training image shows an instance of the class", "", name, fix)
         for index, name in enumerate(dataset.classes)
         if index not in train
     ]
-
-
-def _image_problems(dataset: RawDataset) -> Iterator[Problem]:
-    for record in dataset.images:
-        try:
-            read_picture(record.path, record.size)
-        except DatasetError as exc:
-            yield from exc.problems
-
-
-def _keeps_given_splits(dataset: RawDataset, options: PrepareOptions) -> bool:
-    return options.ratios is None and has_given_splits(dataset.images)

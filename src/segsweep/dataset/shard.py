@@ -1,91 +1,36 @@
-"""Shards: tars that are the same bytes for the same files, written in one pass and read without trust."""
+"""Shards: tars that come from anywhere, unpacked without trust and without a copy of the tar on the disk."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import tarfile
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self, cast
+from typing import BinaryIO, cast
 
 from segsweep.dataset.manifest import FileEntry, ShardEntry
 from segsweep.dataset.tar_members import read_members
 from segsweep.errors import DatasetError, Problem
-from segsweep.storage import layout
 
 _CHUNK_BYTES = 1 << 20
 
 
-class ShardWriter:
-    """Writes the files of one split into tars of about the same size.
+def verify_shard(tar: BinaryIO, entry: ShardEntry, where: str) -> None:
+    """Compare a tar with the manifest.
 
     Args:
-        folder: Where the tars go, under their keys.
-        split: The split.
-        limit_bytes: A tar that reached this is closed and the next begun.
-    """
-
-    def __init__(self, folder: Path, split: str, limit_bytes: int) -> None:
-        self._folder = folder
-        self._split = split
-        self._limit_bytes = limit_bytes
-        self._tar: tarfile.TarFile | None = None
-        self._sink: _HashingFile | None = None
-        self.shards: list[ShardEntry] = []
-        self.files: list[FileEntry] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close()
-
-    def add(self, contents: Iterable[tuple[str, bytes]], source: str) -> None:
-        """Add files that belong together; they share a tar.
-
-        Args:
-            contents: Path and content of each.
-            source: The image they were made from.
-        """
-        if self._tar is not None and self._tar.offset >= self._limit_bytes:
-            self._close()
-        if self._tar is None:
-            path = self._folder / self._key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._sink = _HashingFile(path.open("wb"))
-            sink = cast("BinaryIO", self._sink)
-            self._tar = tarfile.TarFile.open(mode="w|", fileobj=sink, format=tarfile.USTAR_FORMAT)
-        for path_inside, data in contents:
-            member = tarfile.TarInfo(path_inside)  # time, owner and group are 0
-            member.size = len(data)
-            self._tar.addfile(member, io.BytesIO(data))
-            sha256 = hashlib.sha256(data).hexdigest()
-            self.files.append(FileEntry(path_inside, len(data), sha256, self._key, source))
-
-    @property
-    def _key(self) -> str:
-        return layout.shard_key(self._split, len(self.shards))
-
-    def _close(self) -> None:
-        if self._tar is None or self._sink is None:
-            return
-        self._tar.close()
-        self._sink.file.close()
-        self.shards.append(ShardEntry(self._key, self._sink.size_bytes, self._sink.hash.hexdigest()))
-        self._tar = self._sink = None
-
-
-def verify_shard(path: Path, entry: ShardEntry, where: str) -> None:
-    """Compare a downloaded tar with the manifest.
+        tar: At its beginning.
+        entry: What it must be.
+        where: URI of the tar, for messages.
 
     Raises:
         DatasetError: It is shorter, longer or other than it was; expected and found are told.
     """
-    sha256, size_bytes = _hash_file(path)
+    digest, size_bytes = hashlib.sha256(), 0
+    while chunk := tar.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size_bytes += len(chunk)
+    sha256 = digest.hexdigest()
     if (sha256, size_bytes) != (entry.sha256, entry.size_bytes):
         rule = f"the shard must be {entry.size_bytes} bytes with sha256 {entry.sha256}"
         fix = "the bundle is damaged: delete it and prepare it anew"
@@ -93,74 +38,85 @@ def verify_shard(path: Path, entry: ShardEntry, where: str) -> None:
 
 
 def unpack_shard(path: Path, files: Iterable[FileEntry], folder: Path, where: str) -> None:
-    """Unpack a tar, each file checked against the manifest as it is written.
+    """Unpack a tar that is a file; see `unpack_stream`."""
+    with path.open("rb") as tar:
+        unpack_stream(tar, os.fstat(tar.fileno()).st_size, files, folder, where)
+
+
+def unpack_stream(tar: BinaryIO, size_bytes: int, files: Iterable[FileEntry], folder: Path, where: str) -> None:
+    """Unpack a tar while it arrives, each file checked against the manifest before it is complete.
 
     Only plain files that the manifest lists are written, to the paths it lists: no link, no device, no absolute path
-    and no `..` can come out of a tar, and no more bytes than announced.
+    and no `..` can come out of a tar, and no more bytes than announced. Every file is hashed, once, and it is these
+    hashes that the bundle's digest covers; the hash of the tar around them would say no more (`verify_shard` compares
+    it when something is wrong, to tell what).
 
     Args:
-        path: The tar.
+        tar: At its beginning; it is read to its end, and need not be seekable.
+        size_bytes: Its length.
         files: What must be in it, all of it.
         folder: Where to.
         where: URI of the tar, for messages.
 
     Raises:
-        DatasetError: The tar holds anything else, or less.
+        DatasetError: The tar holds anything else, or less, or is longer or shorter.
     """
     waiting = {file.path: file for file in files}
-    with path.open("rb") as tar:
-        try:
-            for member in read_members(tar):
-                entry = waiting.pop(member.name, None)
-                if entry is None or member.kind != "file" or member.size_bytes != entry.size_bytes:
-                    rule = "a shard must hold the files of the manifest and nothing else"
-                    raise DatasetError(Problem(where, rule, "member", f"{member.kind} {member.name!r}"))
-                _write_checked(tar, entry, folder, where)
-        except ValueError as exc:
-            raise DatasetError(Problem(where, f"must be a tar of plain files: {exc}")) from exc
+    stream = _Forward(tar)
+    made: set[str] = set()
+    try:
+        for member in read_members(cast("BinaryIO", stream), size_bytes):
+            entry = waiting.pop(member.name, None)
+            if entry is None or member.kind != "file" or member.size_bytes != entry.size_bytes:
+                rule = "a shard must hold the files of the manifest and nothing else"
+                raise DatasetError(Problem(where, rule, "member", f"{member.kind} {member.name!r}"))
+            parent = entry.path.rpartition("/")[0]
+            if parent not in made:
+                (folder / parent).mkdir(parents=True, exist_ok=True)
+                made.add(parent)
+            _write_checked(stream, entry, folder, where)
+    except ValueError as exc:
+        raise DatasetError(Problem(where, f"must be a tar of plain files: {exc}")) from exc
     if waiting:
         missing = ", ".join(sorted(waiting)[:5])
         raise DatasetError(Problem(where, "a shard must hold the files of the manifest", "missing", missing))
+    found = stream.drain(size_bytes)
+    if found != size_bytes:
+        raise DatasetError(Problem(where, f"must be {size_bytes} bytes long", value=f"{found} bytes"))
 
 
-def _write_checked(tar: BinaryIO, entry: FileEntry, folder: Path, where: str) -> None:
+def _write_checked(tar: _Forward, entry: FileEntry, folder: Path, where: str) -> None:
     digest, left = hashlib.sha256(), entry.size_bytes
-    target = folder / entry.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        while chunk := tar.read(min(left, _CHUNK_BYTES)):
+    target = f"{folder}/{entry.path}"
+    with open(target, "wb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the file itself
+        while left and (chunk := tar.read(min(left, _CHUNK_BYTES))):
             digest.update(chunk)
             file.write(chunk)
             left -= len(chunk)
     if digest.hexdigest() != entry.sha256:
-        target.unlink()
+        Path(target).unlink()
         rule = f"the file must have sha256 {entry.sha256}"
         raise DatasetError(Problem(where, rule, entry.path, digest.hexdigest()))
 
 
-def _hash_file(path: Path) -> tuple[str, int]:
-    digest, size_bytes = hashlib.sha256(), 0
-    for chunk in _chunks(path):
-        digest.update(chunk)
-        size_bytes += len(chunk)
-    return digest.hexdigest(), size_bytes
+class _Forward:
+    """A stream that knows where it is and goes forward only, as something that arrives does."""
 
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._at = 0
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            yield chunk
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._at += len(data)
+        return data
 
+    def seek(self, to: int) -> None:
+        while self._at < to and self.read(min(to - self._at, _CHUNK_BYTES)):
+            pass
 
-class _HashingFile:
-    """A file that knows the hash and length of what was written to it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.hash = hashlib.sha256()
-        self.size_bytes = 0
-
-    def write(self, data: bytes) -> int:
-        self.hash.update(data)
-        self.size_bytes += len(data)
-        return self.file.write(data)
+    def drain(self, most: int) -> int:
+        """Read to the end, or a little beyond `most`, and say how far that was."""
+        while self._at <= most and self.read(_CHUNK_BYTES):
+            pass
+        return self._at

@@ -8,6 +8,7 @@ crowd, its number of parts; of each part its number of rings; of each ring its n
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,11 @@ class Span:
                 raise OSError(f"{self.file} is shorter than what was written to it")
             found += _decode(data)
         return tuple(found)
+
+    def digest(self) -> bytes:
+        """sha256 of the instances as they lie on disk: the same instances have the same one."""
+        descriptor = _opened(self.file)
+        return hashlib.sha256(b"".join(os.pread(descriptor, size, at) for at, size in self.pieces)).digest()
 
     def __add__(self, other: Span) -> Span:
         return Span(self.file, self.pieces + other.pieces)

@@ -9,7 +9,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,17 +18,19 @@ from pathlib import Path
 
 import yaml
 
-from segsweep.dataset.manifest import Manifest, parse_manifest, read_manifest
+from segsweep.dataset.manifest import FileEntry, Manifest, ShardEntry, parse_manifest, read_manifest
 from segsweep.dataset.records import SPLITS
-from segsweep.dataset.shard import unpack_shard, verify_shard
+from segsweep.dataset.shard import unpack_stream, verify_shard
 from segsweep.errors import DatasetError, NoSpaceError, Problem
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors, written_whole
 from segsweep.storage.opening import join, open_store
+from segsweep.storage.store import Store
 
 logger = logging.getLogger(__name__)
 
 _NAMED_BY_DIGEST = re.compile(r"-[0-9a-f]{12}$")
+_AT_ONCE = 4  # shards
 _SPARE_BYTES = 64_000_000  # label caches, and room for the system to breathe
 
 
@@ -124,24 +127,35 @@ def _fetch(bundle_uri: str, manifest: Manifest, work: Path, root: Path) -> None:
     logger.info("fetching %s, %.1f MB", bundle_uri, size_mb)
     with (root.parent / layout.NODE_DOWNLOADS).open("a", encoding="utf-8") as log:
         log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {bundle_uri} {size_mb:.1f} MB\n")
-    for shard in manifest.shards:
-        where = f"{store.uri}/{shard.key}"
-        tar = work / "shard.tar"
-        store.download(shard.key, tar)
-        verify_shard(tar, shard, where)
-        unpack_shard(tar, [file for file in manifest.files if file.shard == shard.key], work, where)
-        tar.unlink()
+    files: dict[str, list[FileEntry]] = {shard.key: [] for shard in manifest.shards}
+    for file in manifest.files:
+        files[file.shard].append(file)
+
+    def fetch(shard: ShardEntry) -> None:
+        _fetch_shard(store, shard, files[shard.key], work)
+
+    with ThreadPoolExecutor(min(_AT_ONCE, len(files))) as pool:
+        for done in [pool.submit(fetch, shard) for shard in manifest.shards]:
+            done.result()
     data = {"path": str(root)} | {split: f"images/{split}" for split in SPLITS}
     text = yaml.safe_dump(data | {"names": dict(enumerate(manifest.classes))}, sort_keys=False, allow_unicode=True)
     (work / layout.NODE_DATA_YAML).write_text(text, encoding="utf-8")
     (work / layout.MANIFEST).write_bytes(manifest.to_bytes())
 
 
+def _fetch_shard(store: Store, shard: ShardEntry, files: Sequence[FileEntry], work: Path) -> None:
+    where = f"{store.uri}/{shard.key}"
+    try:
+        store.stream(shard.key, lambda tar: unpack_stream(tar, shard.size_bytes, files, work, where))
+    except DatasetError:
+        store.stream(shard.key, lambda tar: verify_shard(tar, shard, where))
+        raise  # the tar is what the manifest says, and still not what it should be
+
+
 def _check_room(manifest: Manifest, root: Path) -> None:
-    largest = max(shard.size_bytes for shard in manifest.shards)
     block = 4096
     unpacked = sum(-(-file.size_bytes // block) * block for file in manifest.files)
-    needed, free = unpacked + largest + _SPARE_BYTES, shutil.disk_usage(root.parent).free
+    needed, free = unpacked + _SPARE_BYTES, shutil.disk_usage(root.parent).free
     if free < needed:
         rule = f"staging {root.name} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
         raise NoSpaceError(Problem(str(root.parent), rule, fix="free some, or name another cache folder"))

@@ -33,17 +33,19 @@ class Member:
     kind: str
 
 
-def read_members(tar: BinaryIO) -> Iterator[Member]:
+def read_members(tar: BinaryIO, size_bytes: int | None = None) -> Iterator[Member]:
     """Walk through a tar; while a member is held, the tar stands at its content, which may be read or left.
 
     Args:
-        tar: An uncompressed tar, seekable.
+        tar: An uncompressed tar at its beginning; it is only ever sought forward.
+        size_bytes: Its length; None for that of its file.
 
     Raises:
         ValueError: It is no tar, or ends before it should.
         OSError: As the operating system gives it.
     """
-    size_bytes = os.fstat(tar.fileno()).st_size
+    if size_bytes is None:
+        size_bytes = os.fstat(tar.fileno()).st_size
     start = 0
     while True:
         tar.seek(start)

@@ -20,6 +20,8 @@ TRIAL_PREDICTIONS = "predictions/"
 
 MANIFEST = "manifest.json"
 SHARDS = "shards/"
+BUNDLE_CLEANING = "cleaning.csv"
+BUNDLE_PAGE = "index.html"
 
 # Inside a node's cache folder: one folder a bundle, beside it the record of every fetch.
 NODE_BUNDLES = "bundles"

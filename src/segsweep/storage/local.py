@@ -10,11 +10,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, TypeVar
 
 from segsweep.errors import ConflictError, NotFoundError, Problem
 from segsweep.storage.files import disk_errors, written_whole
 from segsweep.storage.store import RESERVED_PREFIX, ObjectInfo, checked_key, checked_prefix
+
+_T = TypeVar("_T")
 
 _LOCK_NAME = f"{RESERVED_PREFIX}lock"
 
@@ -89,6 +91,17 @@ class LocalStore:
         """Copy the object to a local file atomically."""
         with self._opened(key) as source, disk_errors(str(path)), written_whole(path) as file:
             shutil.copyfileobj(source, file, _COPY_BYTES)
+
+    def stream(self, key: str, consume: Callable[[BinaryIO], _T]) -> _T:
+        """Let a function read the object."""
+        path = self._path(key)
+        with disk_errors(str(path)):
+            try:
+                file = path.open("rb", buffering=_COPY_BYTES)
+            except (IsADirectoryError, NotADirectoryError) as exc:
+                raise NotFoundError(Problem(str(path), "does not exist")) from exc
+        with file:
+            return consume(file)  # what it does to other files is not told as this one's fault
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order."""

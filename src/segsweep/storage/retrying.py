@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from segsweep.errors import ConflictError, UnreachableError
 from segsweep.storage.store import ObjectInfo, Store, version_holding
@@ -80,6 +80,10 @@ class RetryingStore:
     def download(self, key: str, path: Path) -> None:
         """Copy the object to a local file atomically."""
         self._retried(lambda: self.store.download(key, path))
+
+    def stream(self, key: str, consume: Callable[[BinaryIO], _T]) -> _T:
+        """Let a function read the object; it reads from the beginning again after the connection broke."""
+        return self._retried(lambda: self.store.stream(key, consume))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order; read whole before the first is given."""

@@ -6,12 +6,13 @@ The endpoint, credentials and region come from where every AWS tool takes them (
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 import boto3
 import botocore.loaders
@@ -37,6 +38,8 @@ from segsweep.storage.store import ObjectInfo, checked_key, checked_prefix, vers
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+_T = TypeVar("_T")
+
 # An endpoint that does not answer is told after 3 attempts of 3 seconds and two short waits: within 15 seconds.
 _CONFIG = Config(
     connect_timeout=3,
@@ -50,6 +53,7 @@ _CONFIG = Config(
 _MODELS = botocore.loaders.create_loader()
 # 16 MiB parts: yolov8x checkpoints (431 MB) in 26 parts, shards up to 156 GiB within S3's 10,000.
 _PART_BYTES = 16 << 20
+_STREAM_BYTES = 1 << 20
 _TRANSFER = TransferConfig(multipart_threshold=_PART_BYTES, multipart_chunksize=_PART_BYTES, max_concurrency=8)
 
 
@@ -119,6 +123,14 @@ class S3Store:
         with disk_errors(str(path)), written_whole(path) as file, self._calling(key) as (client, place):
             client.download_fileobj(**place, Fileobj=file, Config=_TRANSFER)
 
+    def stream(self, key: str, consume: Callable[[BinaryIO], _T]) -> _T:
+        """Let a function read the object while it arrives, over one connection."""
+        with self._calling(key) as (client, place):
+            body = client.get_object(**place)["Body"]
+            # botocore's body is a raw stream that checks length and checksum at its end.
+            with contextlib.closing(body), io.BufferedReader(cast("io.RawIOBase", body), _STREAM_BYTES) as stream:
+                return consume(stream)
+
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order; read whole before the first is given."""
         checked_prefix(self.uri, prefix)
@@ -162,7 +174,7 @@ class S3Store:
     def _place(self, key: str) -> str:
         return f"{self.uri}/{checked_key(self.uri, key)}"
 
-    @contextmanager
+    @contextlib.contextmanager
     def _calling(self, key: str) -> Iterator[tuple[S3Client, Any]]:
         """Give the client and the arguments that name the object; translate what goes wrong."""
         place = self._place(key)
@@ -224,7 +236,7 @@ _BUSY = {"RequestTimeout", "SlowDown", "ThrottlingException", "Throttling", "Too
 _FULL = {"507", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"}
 
 
-@contextmanager
+@contextlib.contextmanager
 def _told(place: str, connection: _Connection) -> Iterator[None]:
     """Turn what botocore and s3transfer raise into the `StorageError` that tells it to the user."""
     try:

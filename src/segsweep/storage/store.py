@@ -11,12 +11,14 @@ request without an answer, finding one's own bytes is how a store knows that it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol, TypeVar
 
 from segsweep.errors import NotFoundError, Problem, StorageError
+
+T = TypeVar("T")
 
 # Names of this kind belong to the stores themselves (temporary files, locks): never a key, never listed.
 RESERVED_PREFIX = ".segsweep-"
@@ -72,6 +74,13 @@ class Store(Protocol):
 
     def download(self, key: str, path: Path) -> None:
         """Copy the object to a local file, atomically. Raises `NotFoundError`."""
+        ...
+
+    def stream(self, key: str, consume: Callable[[BinaryIO], T]) -> T:
+        """Let a function read the object from its beginning while it arrives, and return what it returns.
+
+        The function may be called again, from the beginning, after the connection broke. Raises `NotFoundError`.
+        """
         ...
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:

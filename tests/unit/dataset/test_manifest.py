@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from segsweep.dataset.fidelity import Fidelity, WorstObject
 from segsweep.dataset.manifest import (
     FileEntry,
     Manifest,
     ShardEntry,
+    Small,
+    SmallObject,
     Source,
     SplitFacts,
     content_digest,
@@ -26,11 +30,15 @@ FILES = tuple(
 PARAMETERS = {"split": [0.7, 0.15, 0.15], "seed": 0}
 
 
+def hashes(files: Iterable[FileEntry]) -> list[tuple[str, str]]:
+    return [(file.path, file.sha256) for file in files]
+
+
 def manifest() -> Manifest:
     return Manifest(
-        schema=1,
+        schema=2,
         name="pets",
-        digest=content_digest(("cat",), 64, PARAMETERS, FILES),
+        digest=content_digest(("cat",), 64, PARAMETERS, hashes(FILES)),
         classes=("cat",),
         imgsz=64,
         parameters=PARAMETERS,
@@ -39,6 +47,9 @@ def manifest() -> Manifest:
         shards=tuple(ShardEntry(f"shards/{split}-00000.tar", 10240, "1" * 64) for split in sorted(SPLITS)),
         files=FILES,
         notes=(Note("duplicate rows removed", 1, ("a.txt:3",)),),
+        fidelity=Fidelity(3, 0, 0.995, 0.99, (WorstObject(0.99, "a.png", 0, "cat"),)),
+        small=Small(16.0, 1, (SmallObject("a.png", 0, "cat", 12.5),)),
+        cleaning={"grey images made colour": 2},
     )
 
 
@@ -61,18 +72,18 @@ def test_the_directory_is_the_name_and_twelve_digits_of_the_digest():
 
 def test_the_digest_changes_with_everything_training_sees_and_with_no_order():
     base = manifest().digest
-    assert content_digest(("cat",), 64, PARAMETERS, FILES[::-1]) == base
+    assert content_digest(("cat",), 64, PARAMETERS, hashes(FILES[::-1])) == base
     others = [
-        content_digest(("dog",), 64, PARAMETERS, FILES),
-        content_digest(("cat",), 96, PARAMETERS, FILES),
-        content_digest(("cat",), 64, PARAMETERS | {"seed": 1}, FILES),
-        content_digest(("cat",), 64, PARAMETERS, FILES[1:]),
-        content_digest(("cat",), 64, PARAMETERS, (FileEntry(FILES[0].path, 3, "2" * 64, "", ""), *FILES[1:])),
+        content_digest(("dog",), 64, PARAMETERS, hashes(FILES)),
+        content_digest(("cat",), 96, PARAMETERS, hashes(FILES)),
+        content_digest(("cat",), 64, PARAMETERS | {"seed": 1}, hashes(FILES)),
+        content_digest(("cat",), 64, PARAMETERS, hashes(FILES[1:])),
+        content_digest(("cat",), 64, PARAMETERS, [(FILES[0].path, "2" * 64), *hashes(FILES[1:])]),
     ]
     assert len({base, *others}) == 6
 
 
-@pytest.mark.parametrize("field", ["name", "digest", "classes", "splits", "shards", "files", "notes"])
+@pytest.mark.parametrize("field", ["name", "digest", "classes", "splits", "shards", "files", "notes", "fidelity"])
 def test_a_missing_field_is_named(field: str):
     assert problems_of({}, drop=field) == [f"m: {field}: the field is missing (prepare the dataset anew)"]
 
@@ -117,10 +128,10 @@ def test_what_is_no_json_is_told(data: bytes):
         parse_manifest(data, "m")
 
 
-@pytest.mark.parametrize("schema", [None, 0, 2, "1"])
+@pytest.mark.parametrize("schema", [None, 0, 1, "2"])
 def test_another_schema_is_told(schema: Any):
     assert problems_of({"schema": schema}) == [
-        f"m: schema = {schema}: this version reads schema 1 (prepare the dataset anew)"
+        f"m: schema = {schema}: this version reads schema 2 (prepare the dataset anew)"
     ]
 
 

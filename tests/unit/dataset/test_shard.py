@@ -4,24 +4,17 @@ import hashlib
 import io
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from segsweep.dataset.manifest import FileEntry
-from segsweep.dataset.shard import ShardWriter, unpack_shard, verify_shard
+from segsweep.dataset.manifest import FileEntry, ShardEntry
+from segsweep.dataset.shard import unpack_shard, unpack_stream, verify_shard
 from segsweep.errors import DatasetError
 
 
 def entry(path: str, data: bytes) -> FileEntry:
     return FileEntry(path, len(data), hashlib.sha256(data).hexdigest(), "shards/train-00000.tar", "a.png")
-
-
-def write_shards(folder: Path, limit_bytes: int = 10**6) -> ShardWriter:
-    with ShardWriter(folder, "train", limit_bytes) as writer:
-        for name in "abc":
-            contents = [(f"images/train/{name}.jpg", name.encode() * 9000), (f"labels/train/{name}.txt", b"0\n")]
-            writer.add(contents, f"{name}.png")
-    return writer
 
 
 def tar_of(path: Path, member: tarfile.TarInfo, data: bytes = b"") -> Path:
@@ -31,41 +24,63 @@ def tar_of(path: Path, member: tarfile.TarInfo, data: bytes = b"") -> Path:
     return path
 
 
-def test_files_come_out_as_they_went_in(tmp_path: Path):
-    writer = write_shards(tmp_path / "in")
-    (shard,) = writer.shards
-    verify_shard(tmp_path / "in" / shard.key, shard, "x")
-    unpack_shard(tmp_path / "in" / shard.key, writer.files, tmp_path / "out", "x")
-    assert (tmp_path / "out/images/train/b.jpg").read_bytes() == b"b" * 9000
-    assert len([path for path in (tmp_path / "out").rglob("*") if path.is_file()]) == 6
+def shard_of(*contents: tuple[str, bytes]) -> tuple[bytes, list[FileEntry]]:
+    """A sound tar in memory, and what the manifest says of it."""
+    out = io.BytesIO()
+    with tarfile.open(mode="w", fileobj=out, format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in contents:
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return out.getvalue(), [entry(name, data) for name, data in contents]
 
 
-def test_the_same_files_make_the_same_tar(tmp_path: Path):
-    assert write_shards(tmp_path / "a").shards == write_shards(tmp_path / "b").shards
-    with tarfile.open(tmp_path / "a/shards/train-00000.tar") as tar:
-        assert {(member.mtime, member.uid, member.gid, member.uname) for member in tar} == {(0, 0, 0, "")}
+class Pipe(io.RawIOBase):
+    """Bytes that arrive in pieces and cannot be sought."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._data.read(min(len(buffer), 700))
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
-def test_a_full_tar_is_followed_by_the_next_and_an_image_stays_with_its_label(tmp_path: Path):
-    writer = write_shards(tmp_path, limit_bytes=10_000)
-    assert [shard.key for shard in writer.shards] == [f"shards/train-0000{i}.tar" for i in range(3)]
-    assert [file.shard[-5] for file in writer.files] == list("001122")
-    assert sum(shard.size_bytes for shard in writer.shards) == sum(
-        path.stat().st_size for path in (tmp_path / "shards").iterdir()
-    )
+CONTENTS = [("images/train/a.jpg", b"a" * 2_500_000), ("labels/train/a.txt", b""), ("images/val/b.jpg", b"b" * 513)]
 
 
-def test_a_truncated_shard_is_named_with_its_hash(tmp_path: Path):
-    (shard,) = write_shards(tmp_path).shards
-    path = tmp_path / shard.key
-    path.write_bytes(path.read_bytes()[:-1])
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+def test_files_come_out_of_a_stream_as_they_went_in(tmp_path: Path):
+    tar, files = shard_of(*CONTENTS)
+    unpack_stream(io.BufferedReader(Pipe(tar)), len(tar), files, tmp_path / "out", "x")
+    assert {path: (tmp_path / "out" / path).read_bytes() for path, _ in CONTENTS} == dict(CONTENTS)
+
+
+@pytest.mark.parametrize("change", [-1, 1, 1_000_000])
+def test_a_stream_of_another_length_is_refused(tmp_path: Path, change: int):
+    tar, files = shard_of(*CONTENTS)
+    data = tar + b"\0" * change if change > 0 else tar[:change]
+    with pytest.raises(DatasetError, match=f"must be {len(tar)} bytes long"):
+        unpack_stream(io.BytesIO(data), len(tar), files, tmp_path / "out", "x")
+
+
+def test_a_shard_that_is_what_it_was_is_verified():
+    tar, _ = shard_of(*CONTENTS)
+    verify_shard(io.BytesIO(tar), ShardEntry("x", len(tar), hashlib.sha256(tar).hexdigest()), "x")
+
+
+def test_a_truncated_shard_is_named_with_its_hash():
+    tar, _ = shard_of(*CONTENTS)
+    shard = ShardEntry("shards/train-00000.tar", len(tar), hashlib.sha256(tar).hexdigest())
     with pytest.raises(DatasetError) as caught:
-        verify_shard(path, shard, "s3://b/shard")
+        verify_shard(io.BytesIO(tar[:-1]), shard, "s3://b/shard")
     (problem,) = caught.value.problems
     assert problem.where == "s3://b/shard"
     assert problem.rule == f"the shard must be {shard.size_bytes} bytes with sha256 {shard.sha256}"
-    assert problem.value == f"{shard.size_bytes - 1} bytes with sha256 {found}"
+    assert problem.value == f"{shard.size_bytes - 1} bytes with sha256 {hashlib.sha256(tar[:-1]).hexdigest()}"
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../out.txt", "images/train/../../../x", "images/train/b.jpg"])

@@ -1,0 +1,84 @@
+"""Work on many chunks at once: in this process, in several, or wherever a caller's own map takes it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+import cv2
+
+from segsweep.errors import DatasetError, Problem
+
+T = TypeVar("T")
+
+# Applies a function to every chunk. Results are bytes and come in any order; only so many chunks are held at once.
+MapChunks = Callable[[Callable[[T], bytes], Iterable[T]], Iterator[bytes]]
+
+_PRELOAD = "segsweep.dataset.batch"  # imported once, before the workers are forked
+_IN_FLIGHT = 2  # chunks a worker: one at work, one that waits
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_this_process(function: Callable[[T], bytes], chunks: Iterable[T]) -> Iterator[bytes]:
+    """One after the other: for little work, and for one core."""
+    cv2.setNumThreads(1)
+    return map(function, chunks)
+
+
+def in_processes(workers: int) -> MapChunks[Any]:
+    """Spread over processes of this machine.
+
+    They are forked from a server that has done nothing yet: what a thread of ours holds at this moment can lock
+    nothing there. They end when this process is killed.
+
+    Args:
+        workers: How many.
+
+    Raises:
+        DatasetError: While it runs: a worker was killed.
+    """
+
+    def spread(function: Callable[[Any], bytes], chunks: Iterable[Any]) -> Iterator[bytes]:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([_PRELOAD])
+        waiting: deque[Future[bytes]] = deque()
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+            try:
+                for chunk in chunks:
+                    waiting.append(pool.submit(function, chunk))
+                    if len(waiting) >= _IN_FLIGHT * workers:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            except BrokenProcessPool as exc:
+                rule = "a worker process was killed, most likely for want of memory"
+                raise DatasetError(Problem("prepare", rule, fix="run it again with fewer --workers")) from exc
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    return spread
+
+
+def _begin() -> None:
+    """Make a worker of this process: one thread, deaf to Ctrl-C, gone with its parent."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def leave_with_parent() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
