@@ -12,6 +12,11 @@ import yaml
 
 from segsweep.config.job import load_job
 from segsweep.config.search_space import load_search_space
+from segsweep.dataset.augment import load_augmentation
+from segsweep.dataset.transforms import albumentations
+from segsweep.sweep.check import augmentation_problems
+
+albumentations()  # imported with this file: it takes longer than a test may
 
 REPO = Path(__file__).parents[2]
 
@@ -52,6 +57,21 @@ def test_a_shipped_job_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("path", sorted((REPO / "search_spaces").glob("*.yaml")), ids=lambda path: path.name)
 def test_a_shipped_search_space_loads_and_is_spelled_as_it_is_kept(path: Path) -> None:
     assert load_search_space(path).to_flat() == yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("path", sorted((REPO / "jobs" / "augment").glob("*.yaml")), ids=lambda path: path.name)
+def test_a_shipped_augmentation_loads_and_albumentations_takes_it(path: Path) -> None:
+    assert load_augmentation(path).file.online
+
+
+def test_the_shipped_space_of_transforms_fits_the_file_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(REPO)
+    sets = ("augment=jobs/augment/photographs.yaml", "search_space=search_spaces/albumentations.yaml")
+    job = load_job(REPO / "jobs" / "demo.yaml", sets)
+    assert augmentation_problems(job) == []
+    assert job.default_of("n") is not None  # the default trial lies inside
 
 
 @pytest.mark.parametrize(

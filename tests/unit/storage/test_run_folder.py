@@ -42,6 +42,18 @@ def test_a_run_gives_back_what_it_was_started_with(folder):
     assert json.loads(folder.store.read("run.json"))["schema"] == 1
 
 
+def test_a_run_keeps_its_transforms_and_one_of_an_older_version_has_none(folder):
+    info = an_info(augmentation={"online": [{"Blur": {"p": 0.5}}]})
+    folder.write_info(info)
+    assert folder.read_info() == info
+    old = {name: value for name, value in vars(an_info()).items() if name != "augmentation"}
+    write(folder, "run.json", {"schema": 1, **old})
+    assert folder.read_info() == an_info()
+    write(folder, "run.json", {"schema": 1, **old, "augmentation": [3]})
+    with pytest.raises(RunError, match="augmentation must be a mapping"):
+        folder.read_info()
+
+
 def test_no_run_is_told_with_the_place_looked_at(folder):
     with pytest.raises(RunError) as caught:
         folder.read_info()
