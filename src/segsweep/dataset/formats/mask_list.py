@@ -112,8 +112,10 @@ def read_classes(file: Path, findings: Findings) -> tuple[str, ...]:
         findings.fault(at, f"must be format {_FORMAT}, version {_VERSION}", value=value)
         return ()
     names = row.get("classes")
-    if not isinstance(names, list) or not all(_is_text(name) and name.strip() for name in names):
-        findings.fault(at, "must be a list of names", field="classes", value=reprlib.repr(names))
+    if not isinstance(names, list) or not all(
+        isinstance(name, str) and name.isprintable() and name.strip() for name in names
+    ):
+        findings.fault(at, "must be a list of printable names", field="classes", value=reprlib.repr(names))
         return ()
     if len(set(names)) < len(names):
         findings.fault(at, "names must differ", field="classes", value=reprlib.repr(names))

@@ -130,6 +130,12 @@ def read_mask(file: Path, name: str, findings: Findings) -> Raster | None:
         return None
 
 
+def few(values: Sequence[object]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(values) - _SHOWN_VALUES} more" if len(values) > _SHOWN_VALUES else ""
+    return ", ".join(str(value) for value in values[:_SHOWN_VALUES]) + more
+
+
 def _values(raster: Raster, where: str, *, is_colour: bool, findings: Findings) -> Values | None:
     """Numbers or colours, (height, width); None if the mask has no such thing."""
     if is_colour:
@@ -166,9 +172,8 @@ def _instances(
 
 
 def _tell_unknown(values: Values, where: str, pixels: str, *, is_colour: bool, findings: Findings) -> None:
-    found = np.unique(values)
-    first = [f"#{value:06x}" if is_colour else str(value) for value in found[:_SHOWN_VALUES].tolist()]
-    more = f" and {len(found) - _SHOWN_VALUES} more" if len(found) > _SHOWN_VALUES else ""
+    found = np.unique(values).tolist()
+    shown = few([f"#{value:06x}" if is_colour else value for value in found])
     kind = "colours" if is_colour else "numbers"
     fix = "add them to the table; if they lie along edges, the mask was saved with smoothing" if is_colour else ""
-    findings.fault(where, f"has {kind} that no class has", value=f"{', '.join(first)}{more}{pixels}", fix=fix)
+    findings.fault(where, f"has {kind} that no class has", value=f"{shown}{pixels}", fix=fix)

@@ -117,8 +117,10 @@ def _read_codes(where: str, entries: dict[Any, Any], findings: Findings) -> dict
     """Class name -> whether it is a colour, and which code."""
     codes: dict[str, tuple[bool, int]] = {}
     for name, value in entries.items():
-        if not isinstance(name, str) or not name.strip():
-            findings.fault(where, "a class name must be text", value=reprlib.repr(name), fix="put it in quotes")
+        if not isinstance(name, str) or not name.isprintable() or not name.strip():
+            findings.fault(
+                where, "a class name must be printable text", value=reprlib.repr(name), fix="put it in quotes"
+            )
             continue
         code = _parse_code(value)
         if code is None:
