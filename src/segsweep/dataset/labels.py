@@ -13,6 +13,9 @@ from segsweep.dataset.records import Findings, Instance
 # Ultralytics drops the whole image when a coordinate is beyond this (data/utils.py, verify_image_label).
 TOLERANCE = 0.01 + 1e-9
 
+# No label file of one image is honestly larger: 16 MiB hold 800,000 points.
+MOST_LABEL_BYTES = 1 << 24
+
 _DECIMALS = 6
 _THIN_ABOVE = 200  # vertices
 _THIN_PX = 0.25

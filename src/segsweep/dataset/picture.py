@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
 from segsweep.errors import DatasetError, Problem
+from segsweep.storage.plain import open_plain
 
 Picture = npt.NDArray[np.uint8]
 
@@ -122,11 +124,11 @@ def encode_jpeg(picture: Picture) -> bytes:
 
 def _read(path: Path, limit: int = MAX_BYTES) -> bytes:
     try:
-        with path.open("rb") as file:
-            return file.read(limit)
-    except (OSError, ValueError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else str(exc)
-        raise DatasetError(Problem(str(path), f"the image cannot be read: {reason}")) from exc
+        with open_plain(path) as file:
+            # As many as there are: a buffer for the limit would be made, however small the file is.
+            return file.read(min(limit, os.fstat(file.fileno()).st_size))
+    except OSError as exc:
+        raise DatasetError(Problem(str(path), f"the image cannot be read: {exc.strerror}")) from exc
 
 
 def _load(path: Path) -> bytes:

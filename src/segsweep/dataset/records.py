@@ -114,26 +114,36 @@ class RawDataset:
 
 
 class Findings:
-    """Collects what is wrong with an input while it is read, so that all of it is told at once."""
+    """Collects what is wrong with an input while it is read, so that all of it is told at once.
 
+    Nobody reads a million faults, and a hostile file must not fill the memory with them: beyond `MOST_FAULTS` they are
+    not kept, which is told in their place; of repairs the count is kept, and where the first few are.
+    """
+
+    MOST_FAULTS = 10_000
     _EXAMPLES = 5
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._repairs: dict[str, list[str]] = {}
+        self._repairs: dict[str, tuple[int, tuple[str, ...]]] = {}
 
     def fault(self, where: str, rule: str, *, field: str = "", value: str = "", fix: str = "") -> None:
         """Record something that cannot be used."""
-        self.problems.append(Problem(where, rule, field, value, fix))
+        if len(self.problems) < self.MOST_FAULTS:
+            self.problems.append(Problem(where, rule, field, value, fix))
+        elif len(self.problems) == self.MOST_FAULTS:
+            rule = f"is the first of the faults beyond {self.MOST_FAULTS}, which are not listed"
+            self.problems.append(Problem(where, rule))
 
     def repair(self, rule: str, where: str) -> None:
         """Record something that was mended or left out."""
-        self._repairs.setdefault(rule, []).append(where)
+        count, at = self._repairs.get(rule, (0, ()))
+        self._repairs[rule] = (count + 1, (*at, where) if count < self._EXAMPLES else at)
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """The repairs, in the order of their first appearance."""
-        return tuple(Note(rule, len(at), tuple(at[: self._EXAMPLES])) for rule, at in self._repairs.items())
+        return tuple(Note(rule, count, at) for rule, (count, at) in self._repairs.items())
 
 
 def source_group(name: str) -> str:

@@ -46,4 +46,4 @@ def read_plain(path: Path, limit_bytes: int) -> bytes:
         size_bytes = os.fstat(file.fileno()).st_size
         if size_bytes > limit_bytes:
             raise OSError(errno.EFBIG, f"it has {size_bytes} bytes, it may have {limit_bytes}", str(path))
-        return file.read(limit_bytes)
+        return file.read()

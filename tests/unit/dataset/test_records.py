@@ -31,3 +31,12 @@ def test_repairs_are_counted_in_order_of_first_appearance_with_their_first_place
         Note("clipped", 2, ("a:1", "a:2")),
         Note("removed", 7, ("b:1", "b:2", "b:3", "b:4", "b:5")),
     )
+
+
+def test_more_faults_than_anybody_reads_are_told_as_such_and_not_kept():
+    findings = Findings()
+    for line in range(Findings.MOST_FAULTS + 100):
+        findings.fault(f"a:{line}", "is wrong")
+    assert len(findings.problems) == Findings.MOST_FAULTS + 1
+    assert str(findings.problems[-2]) == "a:9999: is wrong"
+    assert str(findings.problems[-1]) == "a:10000: is the first of the faults beyond 10000, which are not listed"

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import reprlib
 import shutil
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from segsweep.dataset.labels import format_labels, parse_labels
+from segsweep.config.bounded_yaml import BoundedLoader
+from segsweep.dataset.formats.image_walk import find_images, holds
+from segsweep.dataset.labels import MOST_LABEL_BYTES, format_labels, parse_labels
 from segsweep.dataset.picture import is_file, picture_size
 from segsweep.dataset.records import (
-    IMAGE_SUFFIXES,
     SPLITS,
     UNSPLIT,
     Findings,
@@ -27,11 +29,16 @@ from segsweep.dataset.records import (
 )
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
+from segsweep.storage.plain import read_plain
 
 DATA_YAML = "data.yaml"
 
 # LabelImg and CVAT leave it among the labels.
 _CLASS_LIST = "classes.txt"
+
+# No such file is honest: a class list is kilobytes, a list of a million images 100 MB.
+_MOST_YAML_BYTES = 1 << 21
+_MOST_LIST_BYTES = 1 << 30
 
 # What data.yaml may call the splits.
 _SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -118,8 +125,8 @@ def _find_yaml(source: Path) -> Path | None:
 def _read_layout(file: Path, findings: Findings) -> _Layout:
     where = str(file)
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, ValueError, RecursionError) as exc:
+        data = yaml.load(read_plain(file, _MOST_YAML_BYTES).decode("utf-8-sig"), BoundedLoader)  # noqa: S506 - a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as exc:
         raise DatasetError(Problem(where, f"must be YAML: {' '.join(str(exc).split())}")) from exc
     if not isinstance(data, dict):
         raise DatasetError(Problem(where, "must be a mapping with train, val, test and names"))
@@ -153,8 +160,12 @@ def _read_names(data: dict[Any, Any], where: str, findings: Findings) -> dict[in
     if not all(type(key) is int and key >= 0 for key in names):
         findings.fault(where, "class ids must be whole numbers from 0", field="names", value=reprlib.repr(list(names)))
         return {}
+    odd = [name for name in names.values() if not isinstance(name, str | int | float)]
+    if odd:
+        findings.fault(where, "a class name must be a text", field="names", value=reprlib.repr(odd[0]))
+        return {}
     texts = {key: str(names[key]).strip() for key in sorted(names)}
-    doubled = sorted({text for text in texts.values() if list(texts.values()).count(text) > 1})
+    doubled = sorted(text for text, uses in Counter(texts.values()).items() if uses > 1)
     if doubled or "" in texts.values():
         findings.fault(where, "class names must differ and not be empty", field="names", value=", ".join(doubled))
     nc = data.get("nc", len(texts))
@@ -169,23 +180,30 @@ def _list_images(layout: _Layout, split: str, entry: str, findings: Findings) ->
     if place is None:
         findings.repair(f"{DATA_YAML} names a folder that is not there", f"{split}: {entry}")
         return []
-    if place.is_file():
+    if is_file(place):
         return _read_list(place, findings)
-    found = []
-    for parent, folders, files in os.walk(place):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(parent) / name
-            if path.suffix.lower() in IMAGE_SUFFIXES and not name.startswith("."):
-                found.append(path)
-    if not found:
+    if holds(place, layout.file.parent):
+        # `path: /` and its like: all that lies beside the dataset, maybe all of the disk, would be searched.
+        rule = "must be a folder of the dataset, not one that the dataset lies in"
+        findings.fault(str(layout.file), rule, field=split, value=reprlib.repr(entry))
+        return []
+    found = find_images(place)
+    for path in found.odd:
+        findings.fault(_shown(path, layout.file), "is no plain file", fix="remove it")
+    for path in found.linked:
+        findings.repair("linked folders not followed, name them in data.yaml", _shown(path, layout.file))
+    if not found.images:
         findings.repair(f"{DATA_YAML} names a folder without images", f"{split}: {entry}")
-    return found
+    return list(found.images)
 
 
 def _read_list(file: Path, findings: Findings) -> list[Path]:
     found = []
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    try:
+        lines = read_plain(file, _MOST_LIST_BYTES).decode("utf-8-sig", "replace").splitlines()
+    except OSError as exc:
+        findings.fault(str(file), f"cannot be read: {exc.strerror}")
+        return []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -204,9 +222,16 @@ def _resolve(layout: _Layout, entry: str) -> Path | None:
     while inside.startswith("../"):
         inside = inside.removeprefix("../")
     for candidate in (layout.root / entry, beside / entry, beside / inside):
-        if candidate.is_dir() or is_file(candidate):
+        if _is_folder(candidate) or is_file(candidate):
             return Path(os.path.normpath(candidate))
     return None
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that no file system could hold
+        return False
 
 
 def _read_labels(
@@ -217,7 +242,8 @@ def _read_labels(
     instances: tuple[Instance, ...] = ()
     where = _shown(label, layout.file)
     try:
-        instances = parse_labels(label.read_text(encoding="utf-8"), where, class_ids, findings)
+        text = read_plain(label, MOST_LABEL_BYTES).decode("utf-8")
+        instances = parse_labels(text, where, class_ids, findings)
     except FileNotFoundError:
         findings.repair("images without a label file taken as background", _shown(path, layout.file))
     except UnicodeDecodeError:
