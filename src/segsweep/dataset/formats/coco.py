@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
+import operator
+import re
 import reprlib
-import shutil
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeGuard
 
-import numpy as np
-
-from segsweep.core.geometry import fill
-from segsweep.dataset.formats.coco_document import Document, find_documents, looks_like_coco, read_document, shown
-from segsweep.dataset.formats.coco_shapes import read_shape
-from segsweep.dataset.formats.rle import encode_counts, encode_mask
-from segsweep.dataset.picture import is_file, picture_size
+from segsweep.dataset.formats.coco_document import (
+    Document,
+    annotation_key,
+    find_documents,
+    integer,
+    looks_like_coco,
+    read_document,
+    shown,
+)
+from segsweep.dataset.formats.coco_images import Size, find_images, read_sizes
+from segsweep.dataset.formats.coco_shapes import read_polygons, read_shape
+from segsweep.dataset.formats.coco_writer import write_documents
 from segsweep.dataset.records import (
-    SPLITS,
-    UNSPLIT,
+    Annotations,
     Findings,
     ImageRecord,
     Instance,
@@ -27,10 +34,9 @@ from segsweep.dataset.records import (
     in_memory,
     source_group,
 )
-from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
 
-_MOST_PIXELS = 1 << 28  # of an image: a wrong size must not take all memory when a mask is unpacked
+_HALVES = re.compile(r"[\ud800-\udfff]")
 
 
 class CocoFormat:
@@ -43,7 +49,11 @@ class CocoFormat:
         return any(looks_like_coco(file) for file in find_documents(source))
 
     def read(self, source: Path, keep: Keep = in_memory) -> RawDataset:
-        """Read all JSON files; classes are told apart by name, in the order of their ids."""
+        """Read all JSON files; classes are told apart by name, in the order of their ids.
+
+        Every file is read twice: what annotations mean is known only when all images and categories are, and these may
+        come last. Memory holds what there is of images, and of an annotation a few numbers.
+        """
         files = find_documents(source)
         if not files:
             fix = "name the JSON file itself, or another --format"
@@ -54,10 +64,20 @@ class CocoFormat:
         classes = _read_classes(documents, findings)
         images: dict[str, ImageRecord] = {}
         for document in documents:
-            for record in _read_images(document, classes, root, findings, keep):
-                if record.name in images:
-                    findings.fault(shown(document.file, root), "an image must be listed once", value=record.name)
-                images[record.name] = record
+            sizes = read_sizes(document, root, findings)
+            reader = _Annotations(_positions(document, classes), sizes, shown(document.file, root), findings, keep)
+            annotations = reader.read(document)
+            for image in find_images(document, sizes, root, findings):
+                if image.name in images:
+                    findings.fault(shown(document.file, root), "an image must be listed once", value=image.name)
+                images[image.name] = ImageRecord(
+                    path=image.path,
+                    name=image.name,
+                    group=source_group(image.name),
+                    annotations=annotations[image.image_id],
+                    split=document.split,
+                    size=image.size,
+                )
         return RawDataset(
             format=self.name,
             classes=tuple(classes),
@@ -68,27 +88,7 @@ class CocoFormat:
 
     def write(self, dataset: RawDataset, folder: Path) -> None:
         """Write `images/` and `annotations/instances_<split>.json`; an unsplit dataset is one `instances.json`."""
-        stems = unique_stems([record.name for record in dataset.images])
-        (folder / "images").mkdir(parents=True, exist_ok=True)
-        (folder / "annotations").mkdir(exist_ok=True)
-        first_id = 1
-        for split in (*SPLITS, UNSPLIT):
-            records = [record for record in dataset.images if record.split == split]
-            if not records:
-                continue
-            document: dict[str, Any] = {"images": [], "annotations": [], "categories": []}
-            document["categories"] = [{"id": i, "name": name} for i, name in enumerate(dataset.classes, start=1)]
-            for image_id, record in enumerate(records, start=1):
-                file_name = stems[record.name] + record.path.suffix.lower()
-                shutil.copyfile(record.path, folder / "images" / file_name)
-                width, height = record.size or picture_size(record.path)
-                document["images"].append({"id": image_id, "file_name": file_name, "width": width, "height": height})
-                for one in record.instances:
-                    document["annotations"].append(_annotation(one, first_id, image_id, width, height))
-                    first_id += 1
-            name = f"instances_{split}.json" if split else "instances.json"
-            text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
-            (folder / "annotations" / name).write_text(text + "\n", encoding="utf-8")
+        write_documents(dataset, folder)
 
 
 def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str]:
@@ -97,11 +97,10 @@ def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str
     in_use = set()
     for document in documents:
         known: dict[int, str] = {}
-        used = {_integer(row.get("category_id")) for row in document.annotations}
         for i, row in enumerate(document.categories):
             at = f"{document.file.name}: categories[{i}]"
-            category_id, name = _integer(row.get("id")), row.get("name")
-            if category_id is None or not isinstance(name, str) or not name.strip():
+            category_id, name = integer(row["id"]), row["name"]
+            if category_id is None or not _is_name(name):
                 findings.fault(at, "needs a whole number id and a name", value=reprlib.repr(row))
                 continue
             if category_id in known or name in known.values():
@@ -109,8 +108,8 @@ def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str
                 continue
             known[category_id] = name
             ids.setdefault(name, category_id)
-            supers.add(str(row.get("supercategory")))
-            if category_id in used:
+            supers.add(str(row["supercategory"]))
+            if category_id in document.used:
                 in_use.add(name)
     # Roboflow lists the project itself as a category 0 that nothing is annotated with.
     for name in [name for name in ids if name in supers and name not in in_use]:
@@ -119,100 +118,78 @@ def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str
     return sorted(ids, key=lambda name: ids[name])
 
 
-def _read_images(
-    document: Document, classes: list[str], root: Path, findings: Findings, keep: Keep
-) -> Iterator[ImageRecord]:
-    where = shown(document.file, root)
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether it is text that can be written: JSON may hold halves of surrogate pairs."""
+    return isinstance(value, str) and bool(value.strip()) and not _HALVES.search(value)
+
+
+def _positions(document: Document, classes: Sequence[str]) -> dict[int, int]:
+    """Category id of a file -> index of the class."""
     position = {name: index for index, name in enumerate(classes)}
-    categories = {_integer(row.get("id")): position.get(str(row.get("name"))) for row in document.categories}
-    sizes = _read_sizes(document, where, findings)
-    instances: dict[int, list[Instance]] = {image_id: [] for image_id in sizes}
-    seen: set[str] = set()
-    for i, row in enumerate(document.annotations):
-        at = f"{where}: annotations[{i}]"
-        image_id, category_id = _integer(row.get("image_id")), _integer(row.get("category_id"))
-        category = None if category_id is None else categories.get(category_id)
-        if image_id is None or image_id not in sizes:
-            rule, found = "must be the id of an image of this file", reprlib.repr(row.get("image_id"))
-            findings.fault(at, rule, field="image_id", value=found)
-            continue
-        if category is None:
-            rule, found = "must be the id of a category of this file", reprlib.repr(row.get("category_id"))
-            findings.fault(at, rule, field="category_id", value=found)
-            continue
-        key = json.dumps([image_id, category, row.get("segmentation")])
-        if key in seen:
-            findings.repair("duplicate annotations removed", at)
-            continue
-        seen.add(key)
-        parts = read_shape(row.get("segmentation"), sizes[image_id], at, findings)
-        if parts:
-            instances[image_id].append(Instance(category, parts, crowd=bool(row.get("iscrowd"))))
-    folders = _image_folders(document, root)
-    for i, row in enumerate(document.images):
-        image_id, file_name = _integer(row.get("id")), str(row.get("file_name"))
-        if image_id is None or image_id not in sizes:
-            continue
-        path = next((folder / file_name for folder in folders if is_file(folder / file_name)), None)
-        if path is None:
-            fix = f"looked in {', '.join(shown(folder, root) for folder in folders)}"
-            findings.fault(f"{where}: images[{i}]", "the image file is not there", value=file_name, fix=fix)
-            continue
-        name, objects = shown(path, root), keep(instances[image_id])
-        yield ImageRecord(path, name, source_group(name), objects, document.split, sizes[image_id])
+    found = ((integer(row["id"]), position.get(str(row["name"]))) for row in document.categories)
+    return {category_id: index for category_id, index in found if category_id is not None and index is not None}
 
 
-def _read_sizes(document: Document, where: str, findings: Findings) -> dict[int, tuple[int, int]]:
-    sizes: dict[int, tuple[int, int]] = {}
-    for i, row in enumerate(document.images):
-        at = f"{where}: images[{i}]"
-        image_id, width, height = (_integer(row.get(key)) for key in ("id", "width", "height"))
-        name = row.get("file_name")
-        path = PurePosixPath(name if isinstance(name, str) else "")
-        if image_id is None:
-            findings.fault(at, "must be a whole number", field="id", value=reprlib.repr(row.get("id")))
-        elif image_id in sizes:
-            findings.fault(at, "ids of images must differ", field="id", value=str(image_id))
-        elif width is None or height is None or min(width, height) < 1 or width * height > _MOST_PIXELS:
-            findings.fault(
-                at, "needs width and height in pixels", value=f"{row.get('width')!r} x {row.get('height')!r}"
-            )
-        elif not path.name or path.is_absolute() or ".." in path.parts:
-            findings.fault(at, "must be a path inside the dataset", field="file_name", value=reprlib.repr(name))
-        else:
-            sizes[image_id] = (width, height)
-    return sizes
+@dataclass(frozen=True, eq=False)
+class _Annotations:
+    """Reads the annotations of one file.
 
+    Attributes:
+        categories: Category id -> index of the class.
+        sizes: Image id -> width and height, pixels.
+        where: The file, for messages.
+        findings: Takes faults and repairs.
+        keep: Takes instances.
+        seen: Digests of annotations that seem to be there more than once.
+    """
 
-def _image_folders(document: Document, root: Path) -> list[Path]:
-    """Where the images of a JSON file may lie, most likely first."""
-    beside, stem = document.file.parent, document.file.stem.removeprefix("instances_")
-    inner = [name for name in (stem, document.split, "valid" if document.split == "val" else "") if name]
-    places = [beside, root / "images", root, *(root / "images" / name for name in inner), *(root / n for n in inner)]
-    return [place for place in dict.fromkeys(places) if place.is_dir()]
+    categories: Mapping[int, int]
+    sizes: Mapping[int, Size]
+    where: str
+    findings: Findings
+    keep: Keep
+    seen: set[bytes] = field(default_factory=set)
 
+    def read(self, document: Document) -> dict[int, Annotations]:
+        """Image id -> what is annotated in it, in the order of the file."""
+        kept: dict[int, Annotations] = {}
+        for first, rows in document.annotations():
+            for image_id, instances in self._instances(first, rows, document.twins).items():
+                more = self.keep(instances)
+                kept[image_id] = operator.add(kept[image_id], more) if image_id in kept else more
+        return {image_id: kept[image_id] if image_id in kept else self.keep(()) for image_id in self.sizes}
 
-def _annotation(one: Instance, annotation_id: int, image_id: int, width: int, height: int) -> dict[str, Any]:
-    pixels = [part.scaled(width, height) for part in one.parts]
-    mask = fill(pixels, height, width)
-    segmentation: Any
-    if one.crowd or any(part.holes for part in pixels):
-        counts = encode_mask(mask)
-        segmentation = {"size": [height, width], "counts": counts if one.crowd else encode_counts(counts)}
-    else:
-        segmentation = [np.round(part.exterior, 2).ravel().tolist() for part in pixels]
-    outline = np.concatenate([part.exterior for part in pixels])
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    return {
-        "id": annotation_id,
-        "image_id": image_id,
-        "category_id": one.category + 1,
-        "segmentation": segmentation,
-        "area": int(np.count_nonzero(mask)),
-        "bbox": np.round([*low, *(high - low)], 2).tolist(),
-        "iscrowd": int(one.crowd),
-    }
+    def _instances(
+        self, first: int, rows: Sequence[Mapping[str, Any]], twins: frozenset[int]
+    ) -> dict[int, list[Instance]]:
+        """Image id -> instances, of a stretch of the annotations."""
+        found: defaultdict[int, list[Instance]] = defaultdict(list)
+        image_ids = [integer(row.get("image_id")) for row in rows]
+        sizes = [None if image_id is None else self.sizes.get(image_id) for image_id in image_ids]
+        quick = read_polygons([row.get("segmentation") for row in rows], sizes)
+        for index, (row, image_id, size, parts) in enumerate(zip(rows, image_ids, sizes, quick, strict=True), first):
+            category_id = row.get("category_id")
+            category = self.categories.get(category_id) if type(category_id) is int else None
+            if image_id is None or size is None or category is None:
+                self._refuse(row, size, index)
+            elif index not in twins or not self._is_repeated(row, index):
+                shape = parts or read_shape(row.get("segmentation"), size, self._place(index), self.findings)
+                if shape:
+                    found[image_id].append(Instance(category, shape, bool(row.get("iscrowd"))))
+        return found
 
+    def _place(self, index: int) -> str:
+        return f"{self.where}: annotations[{index}]"
 
-def _integer(value: object) -> int | None:
-    return value if type(value) is int else None
+    def _refuse(self, row: Mapping[str, Any], size: Size | None, index: int) -> None:
+        key, whose = ("image_id", "an image") if size is None else ("category_id", "a category")
+        rule = f"must be the id of {whose} of this file"
+        self.findings.fault(self._place(index), rule, field=key, value=reprlib.repr(row.get(key)))
+
+    def _is_repeated(self, row: Mapping[str, Any], index: int) -> bool:
+        key = hashlib.blake2b(annotation_key(row), digest_size=16).digest()
+        if key in self.seen:
+            self.findings.repair("duplicate annotations removed", self._place(index))
+            return True
+        self.seen.add(key)
+        return False

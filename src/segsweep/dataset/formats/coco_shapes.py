@@ -1,19 +1,64 @@
-"""The `segmentation` field of a COCO annotation: polygons, or a run-length mask in either spelling."""
+"""The `segmentation` field of COCO annotations: polygons, or a run-length mask in either spelling."""
 
 from __future__ import annotations
 
 import reprlib
+from array import array
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from segsweep.core.geometry import Part, area, trace
-from segsweep.dataset.formats.rle import decode_counts, decode_mask
+from segsweep.core.geometry import Part, area
+from segsweep.core.outline import trace_columns
+from segsweep.dataset.formats.rle import decode_changes, decode_counts
 from segsweep.dataset.labels import clip
 from segsweep.dataset.records import Findings
 
+Size = tuple[int, int]
 
-def read_shape(segmentation: Any, size: tuple[int, int], at: str, findings: Findings) -> tuple[Part, ...]:
+# Below this area, as a fraction of the image, rounding decides whether there is one: read_shape looks closer.
+_SURE_AREA = 1e-12
+
+
+def read_polygons(segmentations: Sequence[Any], sizes: Sequence[Size | None]) -> list[tuple[Part, ...] | None]:
+    """Parts of many annotations at once, of those that are nothing but right polygons.
+
+    Args:
+        segmentations: As annotations have them.
+        sizes: Width and height of each one's image, pixels; None to leave it out.
+
+    Returns:
+        Of each what `read_shape` gives, or None where that must be asked, for there is something to say or to decode.
+    """
+    values = array("d")
+    polygons: list[list[Any]] = []
+    counts = []  # polygons of each annotation
+    scales: list[Size] = []
+    for segmentation, size in zip(segmentations, sizes, strict=True):
+        count = _append(segmentation, values, polygons) if size and type(segmentation) is list else 0
+        counts.append(count)
+        if size:
+            scales += [size] * count
+    if not polygons:
+        return [None] * len(counts)
+    lengths = np.array([len(polygon) for polygon in polygons]) // 2
+    ends = np.cumsum(lengths)
+    starts = ends - lengths
+    pixels = np.frombuffer(values).reshape(-1, 2)
+    points = pixels / np.repeat(np.array(scales), lengths, axis=0)
+    right = _are_right(points, starts, lengths)
+    # True and False count as 1 and 0 in an array; no coordinates of ours may be one of them.
+    for index in np.flatnonzero(np.logical_or.reduceat(((pixels == 0) | (pixels == 1)).any(axis=1), starts)).tolist():
+        right[index] = right[index] and bool not in set(map(type, polygons[index]))
+    parts = [
+        Part(points[start:end]) if fine else None
+        for start, end, fine in zip(starts.tolist(), ends.tolist(), right, strict=True)
+    ]
+    return _grouped(parts, counts)
+
+
+def read_shape(segmentation: Any, size: Size, at: str, findings: Findings) -> tuple[Part, ...]:
     """Parts of one annotation.
 
     Args:
@@ -36,7 +81,44 @@ def read_shape(segmentation: Any, size: tuple[int, int], at: str, findings: Find
     return tuple(part for part in parts if part is not None)
 
 
-def _read_polygon(polygon: Any, size: tuple[int, int], at: str, findings: Findings) -> Part | None:
+def _append(segmentation: list[Any], values: array[float], polygons: list[list[Any]]) -> int:
+    """Append an annotation's polygons if they are lists of enough numbers; how many they were."""
+    first, length = len(polygons), len(values)
+    try:
+        for polygon in segmentation:
+            values.fromlist(polygon)  # refuses what is no list and what is no number
+            polygons.append(polygon)
+            if len(polygon) % 2 or len(polygon) < 6:
+                raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        del polygons[first:], values[length:]
+    return len(polygons) - first
+
+
+def _are_right(points: Any, starts: Any, lengths: Any) -> list[bool]:
+    """Of each ring, whether it lies inside the image and has an area."""
+    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
+    inside = ((low >= 0) & (high <= 1)).all(axis=1)
+    # The shoelace formula from each ring's first point, which is then the origin: the step to the next ring adds 0.
+    x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
+    steps = np.zeros(len(points))
+    steps[:-1] = x[:-1] * y[1:] - y[:-1] * x[1:]
+    right: list[bool] = (inside & (np.abs(np.add.reduceat(steps, starts)) > _SURE_AREA)).tolist()
+    return right
+
+
+def _grouped(parts: Sequence[Part | None], counts: Sequence[int]) -> list[tuple[Part, ...] | None]:
+    """The parts of each annotation; None where there are none or one of them is."""
+    grouped: list[tuple[Part, ...] | None] = []
+    first = 0
+    for count in counts:
+        own = tuple(part for part in parts[first : first + count] if part is not None)
+        grouped.append(own if count and len(own) == count else None)
+        first += count
+    return grouped
+
+
+def _read_polygon(polygon: Any, size: Size, at: str, findings: Findings) -> Part | None:
     numbers = isinstance(polygon, list) and all(type(value) in (int, float) for value in polygon)
     if not numbers or len(polygon) % 2 or len(polygon) < 6:
         rule = "a polygon needs at least 3 points, as a flat list of x and y"
@@ -52,7 +134,7 @@ def _read_polygon(polygon: Any, size: tuple[int, int], at: str, findings: Findin
     return Part(ring)
 
 
-def _read_mask(rle: dict[Any, Any], size: tuple[int, int], at: str, findings: Findings) -> tuple[Part, ...]:
+def _read_mask(rle: dict[Any, Any], size: Size, at: str, findings: Findings) -> tuple[Part, ...]:
     width, height = size
     if rle.get("size") != [height, width]:
         rule = f"must be the image's height and width, [{height}, {width}]"
@@ -64,12 +146,11 @@ def _read_mask(rle: dict[Any, Any], size: tuple[int, int], at: str, findings: Fi
             counts = decode_counts(counts)
         if not isinstance(counts, list) or not all(type(count) is int for count in counts):
             raise ValueError("it must be text or a list of whole numbers")
-        mask = decode_mask(counts, height, width)
+        parts = trace_columns(decode_changes(counts, height, width), height)
     except ValueError as exc:
         rule = f"cannot be decoded: {exc}"
         findings.fault(at, rule, field="segmentation.counts", value=reprlib.repr(counts))
         return ()
-    parts = trace(mask)
     if not parts:
         findings.repair("masks without a pixel removed", at)
     return tuple(part.scaled(1 / width, 1 / height) for part in parts)

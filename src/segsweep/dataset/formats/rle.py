@@ -60,7 +60,8 @@ def encode_counts(counts: Sequence[int]) -> str:
     more = np.where(bits & 16, rest != -1, rest != 0)
     written = np.concatenate([np.ones((len(values), 1), np.bool_), more[:, :-1]], axis=1)
     written = np.logical_and.accumulate(written, axis=1)
-    return (bits + 32 * more + 48)[written].astype(np.uint8).tobytes().decode("ascii")
+    text: bytes = (bits + 32 * more + 48)[written].astype(np.uint8).tobytes()
+    return text.decode("ascii")
 
 
 def decode_changes(counts: Sequence[int], height: int, width: int) -> Changes:
