@@ -1,6 +1,7 @@
 """An augmentation file's shape, read without albumentations: right as a whole, or every mistake told."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -132,3 +133,10 @@ def test_the_shape_of_a_file_needs_no_albumentations():
 
     code = "import sys, segsweep.config.job; sys.exit('albumentations' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=20).returncode == 0
+
+
+def test_the_documents_example_is_a_file():
+    text = (Path(__file__).parents[3] / "docs" / "augmentation.md").read_text()
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    found = parse_augmentation(yaml.safe_load(example), "docs")
+    assert (found.offline.copies, len(found.online)) == (2, 2)
