@@ -53,7 +53,7 @@ dt { color: #66727f; } dd { margin: 0; overflow-wrap: anywhere; max-width: 78ch;
 pre { background: #f4f6f8; border-radius: 8px; padding: 14px 16px; overflow-x: auto; font-size: 13.5px;
   margin: 8px 0 16px;  font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, 'Liberation Mono', monospace; }
 pre .c { color: #66727f; }
-.fault { border-left: 3px solid #b42318; padding: 2px 0 2px 14px; margin: 16px 0; font-size: 14px; max-width: 72ch; }
+.alarm { border-left: 3px solid #b42318; padding: 2px 0 2px 14px; margin: 16px 0; font-size: 14px; max-width: 72ch; }
 .warn { border-left: 3px solid #d9730d; padding: 2px 0 2px 14px; margin: 16px 0; font-size: 14px; max-width: 72ch; }
 footer { margin-top: 72px; padding-top: 16px; border-top: 1px solid #e4e8ec; color: #66727f; font-size: 13px; }
 @media (max-width: 640px) {

@@ -48,6 +48,7 @@ CONSEQUENCES: Mapping[str, Consequence] = {
         "leaves the image and its objects out, with a line in the log; at a broken BMP it ends with an error",
         "refuses the dataset, or leaves them out with --drop-unreadable",
     ),
+    look.WRONG_SIZE: Consequence("takes no notice: outlines may land elsewhere", _REFUSED),
     look.MISLABELLED: Consequence("reads it by its content; a GIF is left out", "reads it by its content, writes JPEG"),
     look.TOO_SMALL: Consequence("leaves the image and its objects out", "enlarges it to --imgsz"),
     look.TURNED: Consequence(
@@ -77,7 +78,7 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     UNTRAINED_CLASS: Consequence("never learns it; it counts as 0", "refuses; --split deals anew"),
     LEAK: Consequence(
         "does not see it: the splits are not independent, and what is measured comes out too high",
-        "leaves the copies out of one of them; --split deals anew and keeps them together",
+        "leaves out the same picture, first in train, then in val; --split deals anew and keeps scenes together",
     ),
     NEAR: Consequence("counts one scene several times", "keeps them in one split"),
     BOXES: Consequence("refuses the whole split: not every object has a polygon", _REFUSED),

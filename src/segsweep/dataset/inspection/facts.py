@@ -39,12 +39,14 @@ class Fault:
         rule: What must hold.
         value: What was found; empty when nothing was.
         training: What Ultralytics does with it; empty where it does not read this format.
+        prepare: What `segsweep prepare` does with it.
     """
 
     where: str
     rule: str
     value: str
     training: str
+    prepare: str
 
 
 @dataclass(frozen=True)

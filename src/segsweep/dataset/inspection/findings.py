@@ -58,9 +58,9 @@ def findings_of(dataset: RawDataset, tally: Tally, copies: Copies, faults: tuple
         copies: What is known of copies.
         faults: Everything that cannot be used.
     """
-    found = [*_from_faults(faults), *_from_notes(dataset), *_from_images(tally), *_from_classes(dataset, tally)]
-    found += _from_clusters(copies)
-    return tuple(sorted(found, key=lambda one: (_ORDER.index(one.severity), -one.count)))
+    found = [*_from_faults(faults), *_from_classes(dataset, tally), *_from_notes(dataset), *_from_clusters(copies)]
+    found += _from_images(tally)
+    return tuple(sorted(found, key=lambda one: _ORDER.index(one.severity)))
 
 
 def faults_of(dataset: RawDataset, tally: Tally, *, is_direct: bool) -> tuple[Fault, ...]:
@@ -72,9 +72,14 @@ def faults_of(dataset: RawDataset, tally: Tally, *, is_direct: bool) -> tuple[Fa
         is_direct: Whether Ultralytics reads this format itself.
     """
     dropped = {_labels_of(name): why for name, why in tally.dropped_labels.items()} if is_direct else {}
-    faults = [_fault(problem, _training_of(problem, dropped) if is_direct else "") for problem in dataset.problems]
-    unreadable = consequence_of(look.UNREADABLE).training
-    faults += [_fault(problem, unreadable) for _, problem in tally.problems]
+    refused = consequence_of("", is_fault=True).prepare
+    faults = [
+        Fault(_place(one), one.rule, one.value, _training_of(one, dropped) if is_direct else "", refused)
+        for one in dataset.problems
+    ]
+    for name, kind, one in tally.problems:
+        known = consequence_of(kind)
+        faults.append(Fault(name, one.rule, one.value, known.training, known.prepare))
     return tuple(faults)
 
 
@@ -91,9 +96,8 @@ def _training_of(problem: Problem, dropped: dict[str, str]) -> str:
     return "takes the row as it is" if file.endswith(".txt") else ""
 
 
-def _fault(problem: Problem, training: str) -> Fault:
-    where = f"{problem.where}: {problem.field}" if problem.field else problem.where
-    return Fault(where, problem.rule, problem.value, training)
+def _place(problem: Problem) -> str:
+    return f"{problem.where}: {problem.field}" if problem.field else problem.where
 
 
 def _from_faults(faults: tuple[Fault, ...]) -> Iterator[Finding]:
@@ -104,7 +108,7 @@ def _from_faults(faults: tuple[Fault, ...]) -> Iterator[Finding]:
         said = {member.training for member in members} - {""}
         training = "; ".join(sorted(said)) if len(said) <= 2 else "differs, see each"
         places = tuple(f"{one.where}: {one.value}" if one.value else one.where for one in members[:_EXAMPLES])
-        yield Finding(rule, FAULT, len(members), places, training, consequence_of(rule, is_fault=True).prepare)
+        yield Finding(rule, FAULT, len(members), places, training, members[0].prepare)
 
 
 def _from_notes(dataset: RawDataset) -> Iterator[Finding]:
@@ -114,8 +118,8 @@ def _from_notes(dataset: RawDataset) -> Iterator[Finding]:
 
 
 def _from_images(tally: Tally) -> Iterator[Finding]:
-    for rule, count in tally.counts.items():
-        if rule != look.UNREADABLE:  # told one by one, as faults
+    for rule, count in tally.counts.most_common():
+        if rule not in (look.UNREADABLE, look.WRONG_SIZE):  # told one by one, as faults
             yield _finding(rule, _SEVERITY[rule], count, tally.places[rule])
     if tally.verdicts["boxes"]:
         yield _finding(BOXES, WARNING, tally.verdicts["boxes"], [])

@@ -13,12 +13,13 @@ from segsweep.core.coverage import Coverage, cover, overlaps
 from segsweep.dataset.duplicates import perceptual_hash
 from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
 from segsweep.dataset.inspection.verdict import Verdict, judge_image, judge_labels
-from segsweep.dataset.picture import MIN_SIDE_PX, read_upright
+from segsweep.dataset.picture import MIN_SIDE_PX, Decoded, read_upright
 from segsweep.dataset.records import ImageRecord, Instance
 from segsweep.errors import DatasetError, Problem
 
 # What can be the matter with an image file. The words are the keys of `consequences`.
 UNREADABLE = "images that cannot be read"
+WRONG_SIZE = "images of another size than their annotations state"
 MISLABELLED = "files whose extension is not their format"
 TOO_SMALL = f"images smaller than {MIN_SIDE_PX} pixels"
 TURNED = "images turned by their EXIF data"
@@ -124,14 +125,10 @@ def look(record: ImageRecord, label_classes: int | None) -> Look:
     """
     data = _bytes(record.path)
     header = read_header(data)
-    size: tuple[int, int] | None = None
-    digest: int | None = None
-    problems: tuple[Problem, ...] = ()
-    try:
-        decoded = read_upright(record.path, record.size, _LOOK_PX)
-        size, digest = decoded.size, perceptual_hash(decoded.picture)
-    except DatasetError as exc:
-        problems = exc.problems
+    decoded, problems = _decoded(record, record.size)
+    if decoded is None and record.size is not None:
+        decoded, _ = _decoded(record, None)  # perhaps only its size is not the one stated
+    size = decoded.size if decoded else None
     verdict = judge_image(data, header, is_readable=size is not None)
     if label_classes is not None and not (verdict.drops or verdict.stops):
         told = judge_labels(_label_bytes(record.path), label_classes)
@@ -144,8 +141,8 @@ def look(record: ImageRecord, label_classes: int | None) -> Look:
         split=record.split,
         group=record.group,
         size=size,
-        hash=digest,
-        oddities=_oddities(record.path, header, size, verdict),
+        hash=perceptual_hash(decoded.picture) if decoded else None,
+        oddities=((WRONG_SIZE, ""),) * bool(problems and decoded) + _oddities(record.path, header, size, verdict),
         problems=problems,
         objects=objects,
         crowds=len(record.instances) - len(single),
@@ -160,6 +157,13 @@ def label_path(image: Path) -> Path:
     head, found, tail = str(image).rpartition(f"{os.sep}images{os.sep}")
     moved = f"{head}{os.sep}labels{os.sep}{tail}" if found else str(image)
     return Path(f"{moved.rpartition('.')[0]}.txt")
+
+
+def _decoded(record: ImageRecord, size: tuple[int, int] | None) -> tuple[Decoded | None, tuple[Problem, ...]]:
+    try:
+        return read_upright(record.path, size, _LOOK_PX), ()
+    except DatasetError as exc:
+        return None, exc.problems
 
 
 def _bytes(path: Path) -> bytes:

@@ -21,7 +21,7 @@ from segsweep.dataset.inspection.consequences import (
     TWINS,
 )
 from segsweep.dataset.inspection.facts import Bin, Cluster, Member, ObjectPlace, Overlap
-from segsweep.dataset.inspection.look import Look
+from segsweep.dataset.inspection.look import UNREADABLE, WRONG_SIZE, Look
 from segsweep.errors import Problem
 
 SHOWN = 24  # worst cases, smallest objects, and examples of a class
@@ -45,7 +45,7 @@ class Tally:
         self.unreadable = 0
         self.crowds = 0
         self.overlapping = 0
-        self.problems: list[tuple[str, Problem]] = []
+        self.problems: list[tuple[str, str, Problem]] = []
         self.places: dict[str, list[str]] = {}
         self.counts: Counter[str] = Counter()
         self.images_of_split: Counter[str] = Counter()
@@ -82,7 +82,8 @@ class Tally:
             self._hashes.append((look.hash, index))
         self.crowds += look.crowds
         self.overlapping += look.overlapping
-        self.problems += [(look.name, problem) for problem in look.problems]
+        kind = UNREADABLE if look.size is None else WRONG_SIZE
+        self.problems += [(look.name, kind, problem) for problem in look.problems]
         for rule, detail in look.oddities:
             self.note(rule, f"{look.name}: {detail}" if detail else look.name)
         self._judge(look)

@@ -13,8 +13,8 @@ _WHERE = 3
 def to_text(facts: Inspection) -> str:
     """Counts, then findings with what becomes of each."""
     lines = [
-        f"{facts.source}: {facts.format}, {facts.images} images, {facts.objects} objects of "
-        f"{len(facts.classes)} {'class' if len(facts.classes) == 1 else 'classes'}",
+        f"{facts.source}: {facts.format}, {counted(facts.images, 'image')}, {counted(facts.objects, 'object')} of "
+        f"{counted(len(facts.classes), 'class')}",
         *_counts(facts),
         *copies_told(facts.copies, facts.images),
         training_told(facts),
@@ -40,16 +40,16 @@ def copies_told(copies: Copies, images: int) -> list[str]:
             f"{ROBOFLOW_SCOPE}."
         )
     if about and about.images and about.images != images:
-        told.append(f"{about.file} says: the export held {about.images} images; here are {images}.")
+        told.append(f"{about.file} says: the export held {about.images:,} images; here are {images:,}.")
     if copies.by_name:
         count = sum(len(cluster.images) for cluster in copies.by_name)
-        told.append(f"File names: {count} images are copies of {len(copies.by_name)} sources.")
+        told.append(f"File names: {counted(count, 'image')} are copies of {counted(len(copies.by_name), 'source')}.")
     elif about and about.versions:
         told.append("File names: no two images here are named as copies of one source.")
     if copies.by_picture:
         count = sum(len(cluster.images) for cluster in copies.by_picture)
         told.append(
-            f"Pictures: {count} images show {len(copies.by_picture)} scenes "
+            f"Pictures: {counted(count, 'image')} show {counted(len(copies.by_picture), 'scene')} "
             f"(perceptual hashes at most {copies.distance_bits} of 64 bits apart)."
         )
     return told
@@ -60,17 +60,23 @@ def training_told(facts: Inspection) -> str:
     training = facts.training
     if not training.is_direct:
         return f"Ultralytics does not read {facts.format}; of the image files it would use {training.used}."
-    told = f"Ultralytics would use {training.used} of {facts.images} images"
+    told = f"Ultralytics would use {training.used:,} of {counted(facts.images, 'image')}"
     if training.dropped:
-        told += ": " + ", ".join(f"{count} left out ({why})" for why, count in training.dropped.items())
+        told += "; left out: " + ", ".join(f"{count:,} ({why})" for why, count in training.dropped.items())
     told += "."
     if training.background:
-        told += f" {training.background} without a label file would be background."
+        told += f" {counted(training.background, 'image')} without a label file would be background."
     if training.removed_rows:
-        told += f" {training.removed_rows} repeated rows would be removed."
+        told += f" {counted(training.removed_rows, 'repeated row')} would be removed."
     if training.rewritten:
-        told += f" {training.rewritten} image files would be overwritten."
+        told += f" {counted(training.rewritten, 'image file')} would be overwritten."
     return told + "".join(f" It would not run: {why}." for why in training.refuses)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 image`, `2 images`."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"
 
 
 def _counts(facts: Inspection) -> list[str]:
@@ -78,7 +84,9 @@ def _counts(facts: Inspection) -> list[str]:
     for split in facts.splits:
         objects = ", ".join(f"{count} {name}" for name, count in split.objects.items() if count)
         name = split.name or "unsplit"
-        lines.append(f"  {name:<8} {split.images} images, {split.background} without an object; {objects or 'none'}")
+        lines.append(
+            f"  {name:<8} {counted(split.images, 'image')}, {split.background:,} without an object; {objects or 'none'}"
+        )
     shown = ", ".join(f"{one.label} ({one.count})" for one in facts.sizes[:_SIZES])
     more = f" and {len(facts.sizes) - _SIZES} more" if len(facts.sizes) > _SIZES else ""
     lines.append(f"  image sizes: {shown or 'none'}{more}")

@@ -9,14 +9,13 @@ from pathlib import PurePath
 import segsweep
 from segsweep.core.markup import document, section, table
 from segsweep.dataset.inspection.facts import Cluster, Fault, Finding, Inspection
-from segsweep.dataset.inspection.text import copies_told, training_told
+from segsweep.dataset.inspection.text import copies_told, counted, training_told
 from segsweep.dataset.pages.pieces import bars, figures, places, split_table
 from segsweep.dataset.pages.shots import Shots
 from segsweep.dataset.pages.style import STYLE
 from segsweep.dataset.preview import Preview
 
 _MOST_FAULTS = 200
-_MOST_BINS = 12
 
 
 def inspect_page(facts: Inspection, shots: Shots) -> bytes:
@@ -50,22 +49,20 @@ def headline(facts: Inspection) -> str:
     faults, warnings = counts["fault"], counts["warning"]
     if faults:
         kinds = "one kind of fault" if faults == 1 else f"{faults} kinds of faults"
-        said = f"prepare would refuse it for {kinds}"
-        return f"{said[0].upper()}{said[1:]}; {_warnings(warnings)}."
-    return f"prepare would take it; {_warnings(warnings)}."
+        return f"segsweep prepare would refuse it for {kinds}; {_warnings(warnings)}."
+    return f"segsweep prepare would take it; {_warnings(warnings)}."
 
 
 def _warnings(count: int) -> str:
-    return "nothing else stands out" if not count else f"{count} thing{'s' if count > 1 else ''} to look at"
+    return "nothing else stands out" if not count else f"{counted(count, 'thing')} to look at"
 
 
 def _header(facts: Inspection, name: str) -> str:
-    count = len(facts.classes)
     words = (
-        f"{facts.format}, {facts.images:,} images, {facts.objects:,} objects of "
-        f"{count} class{'' if count == 1 else 'es'}, from {facts.source}"
+        f"{facts.format}, {counted(facts.images, 'image')}, {counted(facts.objects, 'object')} of "
+        f"{counted(len(facts.classes), 'class')}, from {facts.source}"
     )
-    kind = "fault" if facts.training.refuses or facts.training.dropped else "warn"
+    kind = "alarm" if facts.training.refuses or facts.training.dropped else "warn"
     return (
         f'<p class="eyebrow">segsweep inspect</p><h1>{escape(name)}</h1><p class="note">{escape(words)}</p>'
         f'<p class="lead">{escape(headline(facts))}</p>'
@@ -142,7 +139,7 @@ def _contact_sheets(facts: Inspection, shots: Shots) -> str:
     sheets = []
     for name, pictures in shots.classes.items():
         count = counts[name]
-        title = f"{name}: {count.objects:,} objects in {count.images:,} images"
+        title = f"{name}: {counted(count.objects, 'object')} in {counted(count.images, 'image')}"
         sheets.append(f"<h3>{escape(title)}</h3>{figures(pictures, 'sheet')}")
     if not sheets:
         return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
@@ -9,6 +10,8 @@ from segsweep.core.markup import number, picture, table
 from segsweep.dataset.preview import Preview
 
 _MOST_BARS = 12
+_MOST_PLACES = 4
+_LONG = re.compile(r"\S{33,}")  # names that a caption has no room for
 
 
 def bars(title: str, counts: Sequence[tuple[str, int]]) -> str:
@@ -54,7 +57,7 @@ def figures(previews: Iterable[Preview], kind: str) -> str:
         kind: `sheet` of small squares, `pair` side by side, `strip` one below the other.
     """
     shown = "".join(
-        f"<figure>{picture(one.jpeg, one.caption)}<figcaption>{escape(one.caption)}</figcaption></figure>"
+        f"<figure>{picture(one.jpeg, one.caption)}<figcaption>{escape(_shortened(one.caption))}</figcaption></figure>"
         for one in previews
     )
     return f'<div class="{kind}">{shown}</div>' if shown else ""
@@ -62,9 +65,15 @@ def figures(previews: Iterable[Preview], kind: str) -> str:
 
 def places(names: Sequence[str], count: int) -> str:
     """Where something was found, and how many more there are."""
-    more = count - len(names)
-    items = [*names, *([f"and {more:,} more"] if more > 0 and names else [])]
+    shown = names[:_MOST_PLACES]
+    more = count - len(shown)
+    items = [*shown, *([f"and {more:,} more"] if more > 0 and shown else [])]
     return f'<ul class="places">{"".join(f"<li>{escape(name)}</li>" for name in items)}</ul>' if items else ""
+
+
+def _shortened(caption: str) -> str:
+    """The caption with long names cut in their middle; the whole is in the picture's title."""
+    return _LONG.sub(lambda found: f"{found[0][:20]}\N{HORIZONTAL ELLIPSIS}{found[0][-9:]}", caption)
 
 
 def _counted(count: int, total: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 import cv2
 import numpy as np
 
 from segsweep.core.geometry import Part, Ring, fill
-from segsweep.dataset.inspection.facts import Cluster, Inspection
+from segsweep.dataset.inspection.facts import Cluster, Inspection, Overlap
 from segsweep.dataset.picture import Picture, read_picture
 from segsweep.dataset.preview import Preview
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset
@@ -21,8 +22,8 @@ _QUALITY = 80
 _MARGIN = 0.35  # around an object, as a share of its longer side
 _LEAST_PX = 24  # of the source that an object's picture shows, however small the object is
 _MOST_PICTURES = 120  # of objects on all contact sheets together
-_LEAST_OF_CLASS, _MOST_OF_CLASS = 3, 14
-_MOST_WORST = 14
+_LEAST_OF_CLASS, _MOST_OF_CLASS = 3, 12  # the sheet has six columns
+_MOST_WORST = 12
 _MOST_CLUSTERS, _MOST_OF_CLUSTER = 12, 4
 _OPACITY = 0.35
 _TINTS, _OTHERS = ((214, 159, 18), (13, 115, 217)), (235, 235, 235)  # BGR
@@ -56,15 +57,15 @@ def take_shots(dataset: RawDataset, facts: Inspection) -> Shots:
     each = max(_LEAST_OF_CLASS, min(_MOST_OF_CLASS, _MOST_PICTURES // max(1, len(facts.examples))))
     budget = max(1, _MOST_PICTURES // each)
     classes = {
-        name: _taken(_of_objects(records[one.image], [one.object], one.image) for one in places[:each])
+        name: _taken(_of_objects(records[one.image], [one.object], _file(one.image)) for one in places[:each])
         for name, places in list(facts.examples.items())[:budget]
     }
     overlaps = _taken(
-        _of_objects(records[one.image], one.objects, f"{one.image}: {one.share:.0%} of the smaller, IoU {one.iou:.2f}")
+        _of_objects(records[one.image], one.objects, f"{_overlap(one)}: {_file(one.image)}")
         for one in facts.overlaps[:_MOST_WORST]
     )
     smallest = _taken(
-        _of_objects(records[one.image], [one.object], f"{one.category}, {one.side_px:.1f} px: {one.image}")
+        _of_objects(records[one.image], [one.object], f"{one.category}, {one.side_px:.1f} px: {_file(one.image)}")
         for one in facts.smallest[:_MOST_WORST]
     )
     clusters = sorted(
@@ -79,9 +80,18 @@ def _taken(previews: Iterable[Preview | None]) -> tuple[Preview, ...]:
     return tuple(one for one in previews if one is not None)
 
 
+def _file(name: str) -> str:
+    return PurePosixPath(name).name
+
+
+def _overlap(one: Overlap) -> str:
+    pair = one.categories[0] if len(set(one.categories)) == 1 else " and ".join(one.categories)
+    return f"{pair}, {one.share:.0%} of the smaller, IoU {one.iou:.2f}"
+
+
 def _of_cluster(cluster: Cluster, records: Mapping[str, ImageRecord]) -> tuple[Preview, ...]:
     return _taken(
-        _of_image(records[member.image], f"{member.split or 'unsplit'}: {member.image}")
+        _of_image(records[member.image], f"{member.split or 'unsplit'}: {_file(member.image)}")
         for member in cluster.images[:_MOST_OF_CLUSTER]
     )
 
