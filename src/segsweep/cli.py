@@ -88,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
             "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
         ),
     )
+    _add_inspect_arguments(
+        add(
+            "inspect",
+            _inspect,
+            "what is in a raw dataset, what is wrong with it, what training would make of it",
+            "Never stops at faults: they are part of the answer.",
+        )
+    )
     _add_convert_arguments(
         add(
             "convert",
@@ -121,6 +129,12 @@ def _add_dataset_arguments(sample: Any, prepare: Any) -> None:
     prepare.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
     prepare.add_argument("--split", metavar="A,B,C", help="ratios of train, val, test; given splits are kept if absent")
     prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
+
+
+def _add_inspect_arguments(inspect: Any) -> None:
+    inspect.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
+    inspect.add_argument("--format", choices=FORMAT_NAMES, help="raw dataset format; recognised where absent")
+    inspect.add_argument("--html", type=Path, metavar="FILE", help="write one page with pictures")
 
 
 def _add_convert_arguments(convert: Any) -> None:
@@ -175,6 +189,17 @@ def _prepare(args: argparse.Namespace) -> int:
         print(json.dumps(bundle.to_json(), indent=1))
     else:
         print(bundle.to_text())
+    return 0
+
+
+def _inspect(args: argparse.Namespace) -> int:
+    from segsweep.dataset.inspect import inspect
+    from segsweep.dataset.inspection.text import to_text
+
+    facts = inspect(args.src, args.format, args.html, progress=_counter("inspected"))
+    print(json.dumps(facts.to_json(), indent=1) if args.json else to_text(facts))
+    if args.html:
+        print(f"open {args.html}", file=sys.stderr)
     return 0
 
 
