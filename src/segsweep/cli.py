@@ -13,7 +13,7 @@ from typing import Any
 
 import segsweep
 from segsweep.dataset.formats.names import FORMAT_NAMES
-from segsweep.errors import ConfigError, MissingExtraError, Problem, SegsweepError
+from segsweep.errors import MissingExtraError, Problem, SegsweepError
 
 logger = logging.getLogger("segsweep")
 
@@ -125,10 +125,20 @@ def _add_dataset_arguments(sample: Any, prepare: Any) -> None:
     prepare.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
     prepare.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
     prepare.add_argument("--format", choices=FORMAT_NAMES, help="raw dataset format; recognised where absent")
+    prepare.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format has a choice")
     prepare.add_argument("--name", help="the bundle's name; the source folder's where absent")
     prepare.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
+    prepare.add_argument("--resize", default="longest", metavar="MODE", help="longest, stretch, letterbox or tile")
+    prepare.add_argument("--overlap", type=float, default=0.2, metavar="X", help="of neighbouring tiles, as a share")
     prepare.add_argument("--split", metavar="A,B,C", help="ratios of train, val, test; given splits are kept if absent")
-    prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split")
+    prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split and of augmented copies")
+    prepare.add_argument("--group", metavar="PATTERN", help="images whose names match it alike stay in one split")
+    prepare.add_argument("--augment", type=Path, metavar="FILE", help="augmentations; copies are written into train")
+    prepare.add_argument("--drop-empty", action="store_true", help="leave out images without an object")
+    prepare.add_argument("--drop-unreadable", action="store_true", help="leave out images that cannot be read")
+    prepare.add_argument("--keep-duplicates", action="store_true", help="do not look for near-duplicates")
+    prepare.add_argument("--min-area", type=float, default=16.0, metavar="PX", help="list objects smaller than this")
+    prepare.add_argument("--workers", type=int, metavar="N", help="processes; one a core where absent")
 
 
 def _add_inspect_arguments(inspect: Any) -> None:
@@ -179,16 +189,25 @@ def _sample(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from segsweep.dataset.bundle import PrepareOptions, prepare
+    from contextlib import ExitStack
 
-    options = PrepareOptions(
-        imgsz=args.imgsz, ratios=_ratios(args.split), seed=args.seed, format=args.format, name=args.name
-    )
-    bundle = prepare(args.src, args.to, options, _counter("prepared"))
-    if args.json:
-        print(json.dumps(bundle.to_json(), indent=1))
-    else:
-        print(bundle.to_text())
+    from rich.console import Console
+
+    from segsweep.dataset.bundle import prepare
+    from segsweep.dataset.options import options_of
+    from segsweep.dataset.pace import PaceShown
+
+    options = options_of(vars(args))
+    with ExitStack() as stack:
+        progress = stack.enter_context(PaceShown("prepared", Console(stderr=True)))
+        map_chunks = None
+        if os.environ.get("RAY_ADDRESS", "local") not in ("", "local"):
+            _need("ray", "train")
+            from segsweep.sweep.preparing import on_cluster
+
+            map_chunks = stack.enter_context(on_cluster(os.environ["RAY_ADDRESS"]))
+        bundle = prepare(args.src, args.to, options, progress, map_chunks)
+    print(json.dumps(bundle.to_json(), indent=1) if args.json else bundle.to_text())
     return 0
 
 
@@ -213,8 +232,9 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from segsweep.config.job import load_job
+    from segsweep.dataset.augment import judge
 
-    job = load_job(args.job, tuple(args.sets))
+    job = load_job(args.job, tuple(args.sets), judge)
     _need("ray", "train")
     from segsweep.sweep.check import check
 
@@ -225,8 +245,9 @@ def _check(args: argparse.Namespace) -> int:
 
 def _sweep(args: argparse.Namespace) -> int:
     from segsweep.config.job import load_job
+    from segsweep.dataset.augment import judge
 
-    job = load_job(args.job, tuple(args.sets))
+    job = load_job(args.job, tuple(args.sets), judge)
     _need("ray", "train")
     _need("ultralytics", "train", imported=False)
     from rich.console import Console
@@ -276,20 +297,6 @@ def _export(args: argparse.Namespace) -> int:
     package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
     return 0
-
-
-def _ratios(text: str | None) -> tuple[float, float, float] | None:
-    if text is None:
-        return None
-    rule = "must be three positive numbers for train, val and test, e.g. 0.7,0.15,0.15"
-    try:
-        train, val, test = (float(part) for part in text.split(","))
-    except ValueError as exc:
-        raise ConfigError(Problem("--split", rule, value=text)) from exc
-    if min(train, val, test) <= 0:
-        raise ConfigError(Problem("--split", rule, value=text))
-    total = train + val + test
-    return train / total, val / total, test / total
 
 
 def _counter(verb: str) -> Callable[[int, int], None]:

@@ -71,14 +71,3 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert cli.cache_dir() == Path("/mnt/nvme/cache")
     monkeypatch.delenv("SEGSWEEP_CACHE")
     assert cli.cache_dir() == Path.home() / ".cache" / "segsweep"
-
-
-@pytest.mark.parametrize("text", ["1,2", "0.7,0.3,0", "a,b,c", "0.5,0.5,0.5,0.5"])
-def test_ratios_that_are_not_three_positive_numbers_are_refused(text: str) -> None:
-    with pytest.raises(ConfigError, match="--split"):
-        cli._ratios(text)
-
-
-def test_ratios_are_shares() -> None:
-    assert cli._ratios("2,1,1") == (0.5, 0.25, 0.25)
-    assert cli._ratios(None) is None

@@ -10,23 +10,23 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from segsweep.dataset.batch import CHUNK_IMAGES, Chunk, ConvertChunk, StoredView
+from segsweep.dataset.batch import CHUNK_IMAGES, Chunk, ConvertChunk
 from segsweep.dataset.clean import Known, actions_to_csv, exclude
+from segsweep.dataset.contents import Contents, Views
 from segsweep.dataset.conversion import CROWDS
 from segsweep.dataset.converting import Progress, convert_all
 from segsweep.dataset.duplicates import near_duplicates
 from segsweep.dataset.formats.registry import read_dataset
-from segsweep.dataset.harvest import Harvest, Survey, gather, survey
-from segsweep.dataset.manifest import SCHEMA, Manifest, Source, SplitFacts, content_digest, read_manifest
+from segsweep.dataset.harvest import Harvest, Survey, gather, read_images, survey
+from segsweep.dataset.manifest import SCHEMA, Manifest, Source, content_digest, read_manifest
 from segsweep.dataset.options import PrepareOptions, bundle_name, check_options
-from segsweep.dataset.packing import Placed, plan_shards
+from segsweep.dataset.pages.bundle_page import bundle_page
 from segsweep.dataset.plan import Plan, make_plan
-from segsweep.dataset.records import SPLITS, Findings, RawDataset
+from segsweep.dataset.records import Findings, RawDataset
 from segsweep.dataset.roster import Roster
 from segsweep.dataset.spool import Spool
 from segsweep.dataset.spread import MapChunks, in_processes, in_this_process, usable_cores
@@ -38,9 +38,15 @@ from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
 
+if TYPE_CHECKING:
+    from segsweep.dataset.augment import Augmentation
+    from segsweep.dataset.preview import Preview
+
 logger = logging.getLogger(__name__)
 
 __all__ = ["Bundle", "PrepareOptions", "Progress", "prepare"]
+
+AUGMENTED_SPLIT = "train"
 
 _MEGABYTE = 1_000_000
 _ALONE_UP_TO = 2 * CHUNK_IMAGES  # so few images are converted sooner than a worker has started
@@ -138,6 +144,7 @@ class _Preparation:
 
     def run(self, name: str, target: Store) -> Bundle:
         findings = Findings()
+        augmentation = _load_augmentation(self.options)
         read, roster = self._read()
         map_chunks = self.map_chunks or self._own_map(len(roster))
         conversion = ConvertChunk(self.options.recipe)
@@ -148,12 +155,14 @@ class _Preparation:
         dataset, excluded = exclude(whole, self.options.clean_rules, known.hashes, known_of)
         faults = [] if self.options.drop_unreadable else [one for found in known.problems.values() for one in found]
         plan = make_plan(dataset, known.held, _clusters(known, dataset), faults, self.options, findings)
+        plan = replace(plan, augmentation=augmentation)
         harvest = gather(batches, plan.splits, dataset.classes)
         harvest.actions += excluded
         for action in harvest.actions:
             if action.rule == CROWDS:
                 findings.repair(CROWDS, action.image)
-        return self._write(name, target, plan, harvest, findings)
+        contents = Contents(plan, harvest.views, self._copies(plan, map_chunks))
+        return self._write(name, target, contents, harvest, findings)
 
     def _read(self) -> tuple[RawDataset, Roster]:
         """The dataset without its images, and its images on disk."""
@@ -162,7 +171,7 @@ class _Preparation:
         with tempfile.NamedTemporaryFile(dir=self.work, suffix=".spool", delete=False) as file:
             path = Path(file.name)
         with Spool(path) as spool:
-            dataset = read_dataset(self.source, self.options.format, spool.keep)
+            dataset = read_dataset(self.source, self.options.format, spool.keep, self.options.classes)
         roster = Roster(self.work / "roster", dataset.images, CHUNK_IMAGES)
         return replace(dataset, images=()), roster
 
@@ -170,12 +179,30 @@ class _Preparation:
         workers = self.options.workers or usable_cores()
         return in_this_process if workers == 1 or images <= _ALONE_UP_TO else in_processes(workers)
 
-    def _write(self, name: str, target: Store, plan: Plan, harvest: Harvest, findings: Findings) -> Bundle:
-        placed = {split: tuple(_place(plan, split, harvest.views)) for split in SPLITS}
-        shards = [
-            shard for split in SPLITS for shard in plan_shards(split, placed[split], self.options.shard_mb * _MEGABYTE)
-        ]
-        classes, imgsz, parameters = plan.dataset.classes, self.options.imgsz, plan.parameters
+    def _copies(self, plan: Plan, map_chunks: MapChunks[Chunk]) -> Views:
+        """Augmented copies of the train images; none where none were asked for."""
+        if plan.augmentation is None or not plan.augmentation.copies:
+            return {}
+        from segsweep.dataset.copies import CopyChunk  # noqa: PLC0415 - albumentations, if it is needed at all
+
+        conversion = CopyChunk(self.options.recipe, plan.augmentation, self.options.seed)
+        roster = Roster(self.work / "roster-copies", plan.images(AUGMENTED_SPLIT), CHUNK_IMAGES)
+        images = tuple(read_images(convert_all(roster, conversion, self.work / "copies", map_chunks, self.progress)))
+        if problems := [problem for image in images for problem in image.problems]:
+            raise DatasetError(problems)
+        return {image.name: image.views for image in images}
+
+    def _previews(self, plan: Plan) -> tuple[Preview, ...]:
+        if plan.augmentation is None or not plan.augmentation.copies:
+            return ()
+        from segsweep.dataset.copies import previews  # noqa: PLC0415 - as above
+
+        return previews(plan.images(AUGMENTED_SPLIT), self.options.recipe, plan.augmentation, self.options.seed)
+
+    def _write(self, name: str, target: Store, contents: Contents, harvest: Harvest, findings: Findings) -> Bundle:
+        plan, imgsz = contents.plan, self.options.imgsz
+        shards = contents.shards(self.options.shard_mb * _MEGABYTE)
+        classes, parameters = plan.dataset.classes, plan.parameters
         hashes = ((file.path, file.stored.sha256) for shard in shards for file in shard.files)
         manifest = Manifest(
             schema=SCHEMA,
@@ -185,7 +212,7 @@ class _Preparation:
             imgsz=imgsz,
             parameters=parameters,
             source=Source(str(self.source), plan.dataset.format),
-            splits={split: _facts(plan, split, harvest.views) for split in SPLITS},
+            splits=contents.facts(),
             shards=(),
             files=tuple(sorted((entry for shard in shards for entry in shard.entries()), key=lambda one: one.path)),
             notes=(*plan.dataset.notes, *findings.notes),
@@ -201,36 +228,23 @@ class _Preparation:
             return Bundle(store.uri, there, is_new=False)
         manifest = replace(manifest, shards=upload_shards(shards, store, self.work))
         store.write(layout.BUNDLE_CLEANING, actions_to_csv(harvest.actions))
+        store.write(layout.BUNDLE_PAGE, bundle_page(manifest, self._previews(plan)).encode())
         store.write(layout.MANIFEST, manifest.to_bytes())
         return Bundle(store.uri, manifest, is_new=True)
+
+
+def _load_augmentation(options: PrepareOptions) -> Augmentation | None:
+    if options.augment is None:
+        return None
+    from segsweep.dataset.augment import load_augmentation  # noqa: PLC0415 - albumentations, if it is needed at all
+
+    return load_augmentation(options.augment)
 
 
 def _clusters(known: Survey, dataset: RawDataset) -> list[list[str]]:
     """Names of images that look alike; plain pictures, which have no structure to compare, look like nothing."""
     names = [record.name for record in dataset.images if known.hashes.get(record.name)]
     return [[names[index] for index in cluster] for cluster in near_duplicates([known.hashes[name] for name in names])]
-
-
-def _place(plan: Plan, split: str, views: Mapping[str, Sequence[StoredView]]) -> Iterator[tuple[Placed, ...]]:
-    for record in plan.images(split):
-        for view in views[record.name]:
-            stem = plan.stems[record.name] + view.suffix
-            yield (
-                Placed(layout.image_key(split, stem), view.image, record.name),
-                Placed(layout.label_key(split, stem), view.labels, record.name),
-            )
-
-
-def _facts(plan: Plan, split: str, views: Mapping[str, Sequence[StoredView]]) -> SplitFacts:
-    counts = dict.fromkeys(range(len(plan.dataset.classes)), 0)
-    images = background = 0
-    for record in plan.images(split):
-        for view in views[record.name]:
-            images += 1
-            background += not view.instances
-            for category, count in view.instances.items():
-                counts[category] += count
-    return SplitFacts(images, background, {name: counts[index] for index, name in enumerate(plan.dataset.classes)})
 
 
 def _find(store: Store, digest: str) -> Manifest | None:

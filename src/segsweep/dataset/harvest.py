@@ -80,7 +80,7 @@ def survey(batches: Iterable[Path]) -> Survey:
     held: dict[str, frozenset[int]] = {}
     problems: dict[str, tuple[Problem, ...]] = {}
     shared: dict[frozenset[int], frozenset[int]] = {}  # few combinations, many images
-    for image in _images(batches):
+    for image in read_images(batches):
         classes = frozenset(image.categories)
         held[image.name] = shared.setdefault(classes, classes)
         if image.hash is not None:
@@ -94,12 +94,13 @@ def gather(batches: Iterable[Path], names: Iterable[str], classes: Sequence[str]
     """Count the images of these names."""
     taken = frozenset(names)
     harvest = Harvest()
-    for image in _images(batches):
+    for image in read_images(batches):
         if image.name in taken:
             harvest.add(image, classes)
     return harvest
 
 
-def _images(batches: Iterable[Path]) -> Iterator[StoredImage]:
+def read_images(batches: Iterable[Path]) -> Iterator[StoredImage]:
+    """The images of some batches, in their order."""
     for batch in batches:
         yield from read_index(batch)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segsweep.dataset.clean import CleanRules
 from segsweep.dataset.conversion import Recipe
@@ -17,6 +18,10 @@ from segsweep.errors import ConfigError, Problem
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SMALLEST_PX, _LARGEST_PX = 32, 16384
 _MOST_WORKERS = 1024
+_AS_GIVEN = (
+    *("imgsz", "seed", "format", "name", "resize", "overlap", "group", "augment"),
+    *("drop_empty", "drop_unreadable", "keep_duplicates", "workers"),
+)
 
 
 @dataclass(frozen=True)
@@ -116,8 +121,37 @@ def wrong_options(options: PrepareOptions) -> Iterator[Problem]:
         yield Problem("--classes", "must be names of classes, e.g. person,rider", value=",".join(options.classes))
 
 
+def options_of(given: Mapping[str, Any]) -> PrepareOptions:
+    """Options as a command line gives them.
+
+    Args:
+        given: Name -> value; the split and the classes as text.
+
+    Raises:
+        ConfigError: Some break their rules; all of them are told.
+    """
+    problems: list[Problem] = []
+    ratios = None
+    if given["split"] is not None:
+        try:
+            ratios = parse_ratios(given["split"])
+        except ConfigError as exc:
+            problems += exc.problems
+    classes = given["classes"]
+    options = PrepareOptions(
+        ratios=ratios,
+        classes=() if classes is None else tuple(name.strip() for name in classes.split(",")),
+        min_area_px=given["min_area"],
+        **{name: given[name] for name in _AS_GIVEN},
+    )
+    problems += wrong_options(options)
+    if problems:
+        raise ConfigError(problems)
+    return options
+
+
 def parse_ratios(text: str) -> tuple[float, float, float]:
-    """The shares of `0.7,0.15,0.15`.
+    """The shares of `0.7,0.15,0.15`, adding up to 1.
 
     Raises:
         ConfigError: These are not three positive numbers.
@@ -126,10 +160,11 @@ def parse_ratios(text: str) -> tuple[float, float, float]:
     try:
         train, val, test = (float(part) for part in text.split(","))
     except ValueError as exc:
-        raise ConfigError(Problem("--split", rule, value=text)) from exc
+        raise ConfigError(Problem("--split", rule, value=repr(text))) from exc
     if not all(0 < ratio < math.inf for ratio in (train, val, test)):
-        raise ConfigError(Problem("--split", rule, value=text))
-    return train, val, test
+        raise ConfigError(Problem("--split", rule, value=repr(text)))
+    total = train + val + test
+    return train / total, val / total, test / total
 
 
 def _pattern_rule(pattern: str) -> str:

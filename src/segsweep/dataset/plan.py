@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from segsweep.dataset import split as _splitting
 from segsweep.dataset.options import PrepareOptions
@@ -13,6 +13,9 @@ from segsweep.dataset.records import SPLITS, UNSPLIT, Findings, ImageRecord, Raw
 from segsweep.dataset.split import DEFAULT_RATIOS, has_given_splits, split_by_ratio
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
+
+if TYPE_CHECKING:
+    from segsweep.dataset.augment import Augmentation
 
 merge_groups = getattr(_splitting, "merge_groups", lambda dataset, clusters: dataset)
 regroup = getattr(_splitting, "regroup", lambda images, pattern: images)
@@ -29,12 +32,14 @@ class Plan:
         splits: Image name -> split.
         stems: Image name -> stem of its files.
         options: How it is prepared.
+        augmentation: What is done to copies of its train images; None for no copies.
     """
 
     dataset: RawDataset
     splits: Mapping[str, str]
     stems: Mapping[str, str]
     options: PrepareOptions
+    augmentation: Augmentation | None = None
 
     def images(self, split: str) -> list[ImageRecord]:
         """Images of one split, in the order of their stems."""
@@ -45,6 +50,7 @@ class Plan:
     def parameters(self) -> dict[str, Any]:
         """What shaped the bundle, beside its image size; part of its digest."""
         options = self.options
+        augment = self.augmentation.to_flat() if self.augmentation and self.augmentation.copies else None
         given = keeps_given_splits(self.dataset, options)
         ratios = options.ratios or DEFAULT_RATIOS
         return {
@@ -53,7 +59,8 @@ class Plan:
             "jpeg_quality": JPEG_QUALITY,
             "plain_jpegs": "kept as they are where the size fits, without metadata",
             "split": "given" if given else [ratio / sum(ratios) for ratio in ratios],
-            "seed": None if given else options.seed,
+            "seed": None if given and augment is None else options.seed,
+            **({} if augment is None else {"augment": augment}),
         }
 
 

@@ -16,7 +16,7 @@ from segsweep.core.trials import ParamValue
 from segsweep.core.variants import nominal_epoch_cost
 from segsweep.dataset.manifest import Manifest, read_manifest
 from segsweep.dataset.naming import resolve_bundle
-from segsweep.dataset.online import problems_of_dimensions, problems_of_online
+from segsweep.dataset.online import problems_of_all_online, problems_of_dimensions
 from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store
@@ -161,7 +161,7 @@ def augmentation_problems(job: JobFile) -> list[Problem]:
                 ends = distribution.choice or (distribution.value(0.0), distribution.value(1.0))
                 searched.setdefault(name, []).extend(end for end in ends if end not in searched.get(name, ()))
     return [
-        *problems_of_online(job.augmentation.online, str(job.job.augment)),
+        *problems_of_all_online(job.augmentation.online, str(job.job.augment)),
         *problems_of_dimensions(job.augmentation, searched, job.job.search_space),
     ]
 
@@ -192,7 +192,7 @@ def require_fit(job: JobFile, manifest: Manifest, where: str) -> None:
     if address is None:
         problems += fit_problems(job.job, _resources_there(), where)
     else:
-        _require_listener(address)
+        require_listener(address)
     if problems:
         raise ConfigError(problems)
 
@@ -207,7 +207,7 @@ def _resources_there() -> dict[str, float]:
     """CPUs and GPUs of the cluster whose address is set, else of this machine."""
     address = cluster_address()
     if address is not None:
-        _require_listener(address)
+        require_listener(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
         except (ConnectionError, RuntimeError, ValueError) as exc:
@@ -222,7 +222,7 @@ def _resources_there() -> dict[str, float]:
     return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
 
 
-def _require_listener(address: str) -> None:
+def require_listener(address: str) -> None:
     """Fail soon where nobody listens: Ray itself tries for minutes."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if not separator or not port.isdigit():
