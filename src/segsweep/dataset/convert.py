@@ -11,15 +11,15 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
+from segsweep.dataset.counterparts import Counterparts
 from segsweep.dataset.fidelity import Fidelity, FidelityTally, measure
 from segsweep.dataset.formats.registry import find_format, read_dataset
 from segsweep.dataset.picture import picture_size
 from segsweep.dataset.records import Annotations, ImageRecord, Instance, Note, RawDataset
 from segsweep.dataset.spool import Spool
-from segsweep.dataset.stems import unique_stems
 from segsweep.errors import ConfigError, DatasetError, Problem
 from segsweep.storage.files import disk_errors
 
@@ -171,18 +171,19 @@ def _read_back(written: Path, target: Path, target_format: str, spool: Spool) ->
 
 
 def _compare(dataset: RawDataset, result: RawDataset, steps: _Steps, places: tuple[Path, Path]) -> Conversion:
-    stems = unique_stems([record.name for record in dataset.images])
-    written = {_stem(record): record for record in result.images}
+    counterparts = Counterparts(dataset.images, result.images)
     category = {name: index for index, name in enumerate(dataset.classes)}
     categories = [category.get(name, -1) for name in result.classes]
     tally = FidelityTally()
-    objects_out = 0
     for record in dataset.images:
         before = record.instances
-        other = written.get(stems[record.name])
-        after = _renumbered(other, categories)
-        objects_out += len(after)
-        ious = measure(before, after, *_size(record, other)) if before else ()
+        ious: tuple[float, ...] = (0.0,) * len(before)
+        others = counterparts.of(record)
+        if before and others:
+            found = [measure(before, _renumbered(other, categories), *_size(record, other)) for other in others]
+            best = max(range(len(others)), key=lambda i: sum(found[i]))
+            ious = found[best]
+            counterparts.spend(others[best])
         tally.add(record.name, dataset.classes, before, ious)
         steps.step()
     fidelity = tally.facts()
@@ -194,23 +195,16 @@ def _compare(dataset: RawDataset, result: RawDataset, steps: _Steps, places: tup
         classes=dataset.classes,
         images=len(dataset.images),
         objects_in=fidelity.objects,
-        objects_out=objects_out,
+        objects_out=sum(len(record.instances) for record in result.images),
         fidelity=fidelity,
         notes=(*dataset.notes, *(replace(note, rule=f"read back: {note.rule}") for note in result.notes)),
     )
 
 
-def _stem(record: ImageRecord) -> str:
-    """The stem that the writer gave an image; Cityscapes appends what kind of file it is."""
-    return PurePosixPath(record.name).stem.removesuffix("_leftImg8bit")
-
-
-def _renumbered(record: ImageRecord | None, categories: list[int]) -> tuple[Instance, ...]:
+def _renumbered(record: ImageRecord, categories: list[int]) -> tuple[Instance, ...]:
     """Objects as written, with the class numbers of the source; -1 for a class it does not have."""
-    if record is None:
-        return ()
     return tuple(replace(one, category=categories[one.category]) for one in record.instances)
 
 
-def _size(record: ImageRecord, other: ImageRecord | None) -> tuple[int, int]:
-    return record.size or (other and other.size) or picture_size(record.path)
+def _size(record: ImageRecord, other: ImageRecord) -> tuple[int, int]:
+    return record.size or other.size or picture_size(record.path)
