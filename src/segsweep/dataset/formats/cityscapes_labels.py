@@ -22,6 +22,7 @@ from typing import Any
 
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings
 from segsweep.errors import DatasetError, Problem
+from segsweep.storage.plain import read_plain
 
 LABELS_NAME = "labels.json"
 PER_LABEL = 1000  # instanceIds holds id * 1000 + number of the object
@@ -159,10 +160,7 @@ def read_labels(file: Path, where: str, findings: Findings) -> LabelTable:
 
 def _load(file: Path, where: str, findings: Findings) -> dict[str, Any] | None:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            findings.fault(where, f"must be at most {_MOST_BYTES >> 20} MiB")
-            return None
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = json.loads(read_plain(file, _MOST_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError) as exc:
         findings.fault(where, f"must be JSON: {exc}")
         return None

@@ -21,9 +21,10 @@ import numpy.typing as npt
 from segsweep.dataset.formats.cityscapes_labels import LABELS_NAME, PER_LABEL, Label
 from segsweep.dataset.formats.index_png import MOST_PIXELS
 from segsweep.dataset.records import Findings
+from segsweep.storage.plain import read_plain
 
 _GROUP = "group"
-_MOST_BYTES = 1 << 26
+_MOST_BYTES = 1 << 24
 _FARTHEST_PX = 1 << 20
 
 
@@ -89,10 +90,7 @@ def draw_polygons(file: Path, where: str, by_name: Mapping[str, Label], findings
 
 def _load(file: Path, where: str, findings: Findings) -> dict[str, Any] | None:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            findings.fault(where, f"must be at most {_MOST_BYTES >> 20} MiB")
-            return None
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = json.loads(read_plain(file, _MOST_BYTES).decode("utf-8-sig"))
     except (ValueError, RecursionError) as exc:
         findings.fault(where, f"must be JSON: {exc}")
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segsweep.dataset.formats.cityscapes_splits import choose_val_cities
+from segsweep.dataset.formats.mask_folders import subfolders
 from segsweep.dataset.records import IMAGE_SUFFIXES, Findings
 
 IMAGES, ANNOTATIONS = "leftImg8bit", "gtFine"
@@ -44,18 +45,18 @@ def find_half(source: Path, name: str) -> Path | None:
 
 def list_scenes(images: Path, annotations: Path, findings: Findings) -> list[Scene]:
     """All images of the tree, in order; files elsewhere than in `<split>/<city>/` are faults."""
-    scenes = []
-    for path in sorted(images.rglob("*")):
-        if path.suffix.lower() not in IMAGE_SUFFIXES or path.name.startswith("."):
-            continue
-        folders = path.relative_to(images).parts[:-1]
-        if len(folders) != 2 or not path.stem.endswith(IMAGE_END):
-            rule = f"must be {IMAGES}/<split>/<city>/*{IMAGE_END}.png"
-            findings.fault(f"{IMAGES}/{path.relative_to(images).as_posix()}", rule)
-            continue
-        beside = annotations.joinpath(*folders)
-        stem = path.stem.removesuffix(IMAGE_END)
-        scenes.append(Scene(path, *folders, beside / f"{stem}{MASK_END}", beside / f"{stem}{POLYGONS_END}"))
+    scenes: list[Scene] = []
+    for path in _misplaced(images):
+        rule = f"must be {IMAGES}/<split>/<city>/*{IMAGE_END}.png"
+        findings.fault(f"{IMAGES}/{path.relative_to(images).as_posix()}", rule)
+    for folder in subfolders(images):
+        for city in subfolders(folder):
+            beside = annotations / folder.name / city.name
+            for path in _images_in(city):
+                if path.stem.endswith(IMAGE_END):
+                    stem = path.stem.removesuffix(IMAGE_END)
+                    mask, polygons = beside / f"{stem}{MASK_END}", beside / f"{stem}{POLYGONS_END}"
+                    scenes.append(Scene(path, folder.name, city.name, mask, polygons))
     return scenes
 
 
@@ -103,3 +104,19 @@ def report_orphans(scenes: list[Scene], annotations: Path, findings: Findings) -
                 if file not in wanted:
                     where = f"{ANNOTATIONS}/{file.relative_to(annotations).as_posix()}"
                     findings.fault(where, "is an annotation without an image", fix="add the image or remove it")
+
+
+def _misplaced(images: Path) -> list[Path]:
+    found = _images_in(images)
+    for folder in subfolders(images):
+        found += _images_in(folder)
+        for city in subfolders(folder):
+            found += [path for path in _images_in(city) if not path.stem.endswith(IMAGE_END)]
+            found += [path for inner in subfolders(city) for path in _images_in(inner)]
+    return found
+
+
+def _images_in(folder: Path) -> list[Path]:
+    return sorted(
+        path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+    )

@@ -19,11 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from segsweep.errors import DatasetError, Problem
+from segsweep.storage.plain import read_plain
 
 Values = npt.NDArray[np.unsignedinteger]
 
 MOST_PIXELS = 1 << 28  # a small file must not take all memory when it is unpacked
 
+_MOST_BYTES = 1 << 30
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MOST_DEFLATED = 1032  # bytes out of one: https://zlib.net/zlib_tech.html
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
@@ -79,7 +81,7 @@ def read_png(path: Path, where: str) -> Raster:
         DatasetError: It is not there, no PNG, damaged, or larger than `MOST_PIXELS`.
     """
     try:
-        data = path.read_bytes()
+        data = read_plain(path, _MOST_BYTES)
     except OSError as exc:
         raise DatasetError(Problem(where, f"the mask cannot be read: {exc.strerror}")) from exc
     return decode_png(data, where)

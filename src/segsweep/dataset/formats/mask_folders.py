@@ -51,7 +51,7 @@ def find_roots(source: Path) -> list[tuple[Path, str]]:
         return []
     if _holds_masks(source):
         return [(source, UNSPLIT)]
-    named = [(folder, split) for folder in _subfolders(source) if (split := _split_in(folder.name))]
+    named = [(folder, split) for folder in subfolders(source) if (split := _split_in(folder.name))]
     return [(folder, split) for folder, split in named if _holds_masks(folder)]
 
 
@@ -60,7 +60,7 @@ def without_masks(source: Path) -> list[Path]:
     used = {root for root, _ in find_roots(source)}
     if not source.is_dir() or source in used:
         return []
-    return [folder for folder in _subfolders(source) if _split_in(folder.name) and folder not in used]
+    return [folder for folder in subfolders(source) if _split_in(folder.name) and folder not in used]
 
 
 def list_masked(root: Path, split: str, where: Path, findings: Findings) -> Iterator[MaskedImage]:
@@ -76,7 +76,7 @@ def list_masked(root: Path, split: str, where: Path, findings: Findings) -> Iter
     if pair is not None:
         yield from _in_pair(pair, split, where, findings)
         return
-    for folder in _subfolders(root):
+    for folder in subfolders(root):
         inner = _folder_pair(folder)
         if inner is None:
             if any(child.is_dir() or _is_image(child) for child in folder.iterdir()):
@@ -84,6 +84,13 @@ def list_masked(root: Path, split: str, where: Path, findings: Findings) -> Iter
                 findings.fault(shown(folder, where), rule, fix="an image without an object has an empty masks/")
             continue
         yield from _in_object_folder(inner, split, where, findings)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, links to folders too; hidden ones left out."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [folder / name for name in names]
 
 
 def shown(path: Path, root: Path) -> str:
@@ -138,21 +145,15 @@ def _only_png(files: tuple[Path, ...], where: Path, findings: Findings) -> tuple
 def _holds_masks(folder: Path) -> bool:
     if _folder_pair(folder):
         return True
-    inside = itertools.islice(_subfolders(folder), _LOOKED_AT)
+    inside = itertools.islice(subfolders(folder), _LOOKED_AT)
     return any(child.name.lower() not in _SPLIT_WORDS and _folder_pair(child) for child in inside)
 
 
 def _folder_pair(folder: Path) -> tuple[Path, Path] | None:
-    inside = {child.name.lower(): child for child in _subfolders(folder)}
+    inside = {child.name.lower(): child for child in subfolders(folder)}
     images = next((inside[name] for name in IMAGE_FOLDERS if name in inside), None)
     masks = next((inside[name] for name in MASK_FOLDERS if name in inside), None)
     return (images, masks) if images and masks else None
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    return [folder / name for name in names]
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -12,6 +12,7 @@ have the one or the other.
 
 from __future__ import annotations
 
+import io
 import json
 import reprlib
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from typing import Any
 
 from segsweep.dataset.formats.mask_table import parse_colour
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings
+from segsweep.storage.plain import open_plain
 
 LIST_NAME = "masks.jsonl"
 
@@ -149,7 +151,7 @@ def read_list(file: Path, classes: Sequence[str], findings: Findings) -> Iterato
 
 def _rows(file: Path, findings: Findings) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        with file.open(encoding="utf-8-sig", errors="strict") as opened:
+        with io.TextIOWrapper(open_plain(file), encoding="utf-8-sig") as opened:
             number = 0
             while line := opened.readline(_LONGEST_LINE):
                 number += 1

@@ -10,7 +10,9 @@ from typing import Any
 
 import yaml
 
+from segsweep.config.bounded_yaml import BoundedLoader
 from segsweep.dataset.records import Findings
+from segsweep.storage.plain import read_plain
 
 TABLE_NAMES = ("classes.yaml", "classes.yml", "colours.yaml", "colours.yml", "colors.yaml", "colors.yml")
 ONE_CLASS = "object"
@@ -93,10 +95,7 @@ def parse_colour(value: Any) -> int | None:
 
 def _load(file: Path, findings: Findings) -> Any:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            findings.fault(file.name, f"must be at most {_MOST_BYTES >> 20} MiB")
-            return None
-        return yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        return yaml.load(read_plain(file, _MOST_BYTES).decode("utf-8-sig"), BoundedLoader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
         findings.fault(file.name, f"must be YAML: {' '.join(str(exc).split())}")
     except OSError as exc:

@@ -324,6 +324,20 @@ def test_zips_may_be_unpacked_into_folders_of_their_own(tmp_path: Path):
     assert dataset.images[0].name == f"leftImg8bit_trainvaltest/leftImg8bit/{NAME}_leftImg8bit.png"
 
 
+def test_splits_and_cities_may_be_links_and_what_lies_elsewhere_is_told(tmp_path: Path):
+    write_scene(tmp_path / "disk", NAME, ids())
+    for half in ("leftImg8bit", "gtFine"):
+        (tmp_path / half).mkdir()
+        (tmp_path / half / "train").symlink_to(tmp_path / "disk" / half / "train")
+    assert len(read(tmp_path).images) == 1
+    for name in ("a", "train/b", "train/aachen/c", "train/aachen/in/d_leftImg8bit"):
+        write_image(tmp_path / f"leftImg8bit/{name}.png")
+    told = [problem.partition(": ")[0] for problem in problems(tmp_path)]
+    assert told == [
+        f"leftImg8bit/{name}.png" for name in ("a", "train/b", "train/aachen/c", "train/aachen/in/d_leftImg8bit")
+    ]
+
+
 def test_a_tree_without_images_is_told(tmp_path: Path):
     for half in ("leftImg8bit", "gtFine"):
         (tmp_path / half).mkdir()

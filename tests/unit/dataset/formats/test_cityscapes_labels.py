@@ -77,7 +77,7 @@ HEAD = {"format": "cityscapes", "version": 1, "splits": {}}
         ("[" * 100_000, ["labels.json: must be JSON"]),
         ("[]", ["labels.json: must be format cityscapes, version 1"]),
         (json.dumps({**HEAD, "version": 2}), ["labels.json: must be format cityscapes, version 1"]),
-        (" " * (1 << 20) + "{}", ["labels.json: must be at most 1 MiB"]),
+        (" " * (1 << 20) + "{}", ["labels.json: cannot be read: it has 1048578 bytes, it may have 1048576"]),
         (
             json.dumps({**HEAD, "splits": {"train": "dev"}, "labels": []}),
             [

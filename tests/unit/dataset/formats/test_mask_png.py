@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -226,7 +227,12 @@ def test_grey_that_was_saved_as_colour_is_an_index_mask(tmp_path: Path):
         ("classes: {cat: 1}\nignored: [3]", "ignored: is not known, only classes and ignore are"),
         ("cat: [", "classes.yaml: must be YAML"),
         ("\ud800".encode("utf-8", "surrogatepass"), "classes.yaml: must be YAML"),
-        ("#" * (1 << 20) + "\na: 1", "must be at most 1 MiB"),
+        ("#" * (1 << 20) + "\na: 1", "classes.yaml: cannot be read: it has 1048581 bytes, it may have 1048576"),
+        (
+            "a: &a [1, 1, 1, 1]\n"
+            + "".join(f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 9)}]\n" for i in range(9)),
+            "holds more than 1000000 values",
+        ),
     ],
 )
 def test_a_table_that_is_wrong_is_told_before_any_mask_is_read(tmp_path: Path, table: str | bytes, rule: str):
@@ -486,6 +492,15 @@ def test_a_line_that_is_wrong_is_told_with_its_number(tmp_path: Path, lines: lis
 def test_a_list_that_is_no_text_is_told(tmp_path: Path):
     (tmp_path / "masks.jsonl").write_bytes(b"\xff\xfe\x00")
     assert "masks.jsonl: must be UTF-8: invalid start byte" in problems(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["masks.jsonl", "classes.yaml", "masks/a.png", "images/a.jpg"])
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str):
+    write_image(tmp_path / "images/a.jpg")
+    write_png(tmp_path / "masks/a.png", index_mask())
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    MaskPngFormat().read(tmp_path)
 
 
 def test_a_listed_object_without_a_pixel_is_told(tmp_path: Path):
