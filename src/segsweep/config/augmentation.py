@@ -18,7 +18,8 @@ exists and takes its parameters is asked of albumentations itself, by `segsweep.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,6 +51,11 @@ class TransformSpec(BaseModel):
     def to_flat(self) -> dict[str, Any]:
         """As the file spells it."""
         return {self.name: dict(self.params)}
+
+
+# Says what is wrong with a transform, given its file and its place there, e.g. `online[3]`; albumentations', behind
+# `segsweep.dataset.augment.judge`.
+Judge = Callable[[TransformSpec, str, str], Iterable[Problem]]
 
 
 class Offline(BaseModel):
@@ -129,20 +135,25 @@ def dimension_of(name: str) -> tuple[str, str]:
     return transform, parameter
 
 
-def load_augmentation_file(path: Path) -> AugmentationFile:
-    """Read an augmentation file, its shape only.
+def load_augmentation_file(path: Path, judge: Judge | None = None) -> AugmentationFile:
+    """Read an augmentation file; see `parse_augmentation`.
 
     Raises:
-        ConfigError: Everything that is wrong with its shape, at once.
+        ConfigError: Everything that is wrong with it, at once.
     """
-    return parse_augmentation(read_yaml(path), str(path))
+    return parse_augmentation(read_yaml(path), str(path), judge)
 
 
-def parse_augmentation(data: Mapping[str, Any], where: str) -> AugmentationFile:
+def parse_augmentation(data: Mapping[str, Any], where: str, judge: Judge | None = None) -> AugmentationFile:
     """Build an augmentation from plain data; inverse of `to_flat`.
 
+    Args:
+        data: The file's content.
+        where: The file, for messages.
+        judge: Asked about every transform whose shape is right; None looks at shapes only.
+
     Raises:
-        ConfigError: Everything that is wrong with its shape, at once.
+        ConfigError: Everything that is wrong with it, at once.
     """
     problems: list[Problem] = []
     shaped: dict[str, Any] = dict(data)
@@ -150,10 +161,11 @@ def parse_augmentation(data: Mapping[str, Any], where: str) -> AugmentationFile:
     if isinstance(offline, Mapping):
         shaped["offline"] = dict(offline)
         if "transforms" in offline:
-            shaped["offline"]["transforms"] = _specs(offline["transforms"], where, "offline.transforms", problems)
+            listed = _Listed(offline["transforms"], where, "offline.transforms", judge)
+            shaped["offline"]["transforms"] = _specs(listed, problems)
         problems += _pointless(offline, where)
     if "online" in data:
-        shaped["online"] = _specs(data["online"], where, "online", problems)
+        shaped["online"] = _specs(_Listed(data["online"], where, "online", judge), problems)
     try:
         found = AugmentationFile.model_validate(shaped)
     except ValidationError as exc:
@@ -196,25 +208,43 @@ def _pointless(offline: Mapping[Any, Any], where: str) -> list[Problem]:
     return []
 
 
-def _specs(value: Any, where: str, field: str, problems: list[Problem]) -> Sequence[TransformSpec]:
-    """The entries of a list that are transforms; what is wrong with the others is appended to `problems`."""
-    if not isinstance(value, list | tuple):
+@dataclass(frozen=True)
+class _Listed:
+    """A list of transforms as it stands in a file."""
+
+    value: Any
+    where: str
+    field: str
+    judge: Judge | None
+
+
+def _specs(listed: _Listed, problems: list[Problem]) -> Sequence[TransformSpec]:
+    """The entries of a list that are transforms; what is wrong with any is appended to `problems`."""
+    if not isinstance(listed.value, list | tuple):
         rule = "must be a list of transforms, e.g. - HorizontalFlip: {p: 0.5}"
-        problems.append(Problem(where, rule, field, repr(value)[:80]))
+        problems.append(Problem(listed.where, rule, listed.field, repr(listed.value)[:80]))
         return ()
     found = []
-    for index, entry in enumerate(value):
-        at = f"{field}[{index}]"
-        name, params = (entry, None) if isinstance(entry, str) else _only_item(entry)
-        if not isinstance(name, str) or not isinstance(params, Mapping | None):
-            rule = "must be one transform with its parameters, e.g. HorizontalFlip: {p: 0.5}"
-            problems.append(Problem(where, rule, at, repr(entry)[:80]))
-            continue
-        strange = [key for key in params or {} if not isinstance(key, str)]
-        problems += [Problem(where, "a parameter's name must be text", f"{at}.{name}", repr(key)) for key in strange]
-        if not strange:
-            found.append(TransformSpec(name=name, params=dict(params or {})))
+    for index, entry in enumerate(listed.value):
+        at = f"{listed.field}[{index}]"
+        spec, told = _spec(entry, listed.where, at)
+        problems += told
+        if spec is not None:
+            problems += listed.judge(spec, listed.where, at) if listed.judge else ()
+            found.append(spec)
     return found
+
+
+def _spec(entry: Any, where: str, at: str) -> tuple[TransformSpec | None, list[Problem]]:
+    name, params = (entry, None) if isinstance(entry, str) else _only_item(entry)
+    if not isinstance(name, str) or not isinstance(params, Mapping | None):
+        rule = "must be one transform with its parameters, e.g. HorizontalFlip: {p: 0.5}"
+        return None, [Problem(where, rule, at, repr(entry)[:80])]
+    strange = [key for key in params or {} if not isinstance(key, str)]
+    if strange:
+        rule = "a parameter's name must be text"
+        return None, [Problem(where, rule, f"{at}.{name}", repr(key)) for key in strange]
+    return TransformSpec(name=name, params=dict(params or {})), []
 
 
 def _only_item(entry: Any) -> tuple[Any, Any]:

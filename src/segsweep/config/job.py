@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from segsweep.config.augmentation import (
     AugmentationFile,
+    Judge,
     is_dimension,
     job_clashes,
     load_augmentation_file,
@@ -176,12 +177,13 @@ class JobFile(BaseModel):
         return value
 
 
-def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
+def load_job(path: Path, sets: tuple[str, ...] = (), judge: Judge | None = None) -> JobFile:
     """Read a job and the files it names; `--set search_space.lr0=...` reaches into the space.
 
     Args:
         path: The job's YAML.
         sets: `a.b=value` assignments; those below `search_space.` change the space that the job names.
+        judge: Asked about every transform of the augment file; None looks at its shape only.
 
     Raises:
         ConfigError: Everything that is wrong with any of the files, at once.
@@ -213,7 +215,7 @@ def load_job(path: Path, sets: tuple[str, ...] = ()) -> JobFile:
     augment = data.get("augment")
     if isinstance(augment, str) and augment:
         try:
-            augmentation = load_augmentation_file(Path(augment))
+            augmentation = load_augmentation_file(Path(augment), judge)
         except ConfigError as exc:
             problems.extend(exc.problems)
     if augmentation is not None or not augment:

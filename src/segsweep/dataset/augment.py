@@ -26,8 +26,8 @@ from segsweep.core.geometry import Mask, fill, trace
 from segsweep.dataset.online import problems_of_online
 from segsweep.dataset.picture import MIN_SIDE_PX, Picture
 from segsweep.dataset.records import Instance
-from segsweep.dataset.transforms import is_spatial, problems_of_transforms, sequence
-from segsweep.errors import ConfigError, DatasetError, Problem
+from segsweep.dataset.transforms import is_spatial, problems_of_transform, sequence
+from segsweep.errors import DatasetError, Problem
 
 AUGMENTED_SPLIT = "train"
 
@@ -137,19 +137,13 @@ def load_augmentation(path: Path) -> Augmentation:
         ConfigError: Everything that is wrong with it, at once.
         MissingExtraError: Albumentations is not installed.
     """
-    file = load_augmentation_file(path)
-    problems = problems_of_file(file, str(path))
-    if problems:
-        raise ConfigError(problems)
-    return Augmentation(file)
+    return Augmentation(load_augmentation_file(path, judge))
 
 
-def problems_of_file(file: AugmentationFile, where: str) -> list[Problem]:
-    """Everything that albumentations, or we, have against the transforms of a file."""
-    return [
-        *problems_of_transforms(file.offline.transforms, where, "offline.transforms"),
-        *problems_of_online(file.online, where),
-    ]
+def judge(spec: TransformSpec, where: str, at: str) -> list[Problem]:
+    """Everything that albumentations, or we, have against a transform at its place in a file."""
+    ask = problems_of_online if at.startswith("online") else problems_of_transform
+    return ask(spec, where, at)
 
 
 def copy_seed(seed: int, name: str, copy: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from segsweep.config.augmentation import AugmentationFile, TransformSpec
 from segsweep.core.trials import ParamValue
-from segsweep.dataset.transforms import albumentations, is_spatial, problems_of_transforms, sequence
+from segsweep.dataset.transforms import albumentations, is_spatial, problems_of_transform, sequence
 from segsweep.errors import ConfigError, Problem
 
 _BENT = "moves the points of an outline elsewhere than the picture: write it under offline"
@@ -30,25 +30,29 @@ _CUTS = ("fill_mask", "mask_drop_value")
 _PROBES = ((64, 0), (97, 1))  # side in pixels and seed: two sizes, so that none is right by chance
 
 
-def problems_of_online(specs: Sequence[TransformSpec], where: str, field: str = "online") -> list[Problem]:
-    """Everything that albumentations, Ultralytics or we have against transforms as part of training.
+def problems_of_online(spec: TransformSpec, where: str, at: str) -> list[Problem]:
+    """Everything that albumentations, Ultralytics or we have against a transform as part of training.
 
     Args:
-        specs: The transforms.
-        where: Their file.
-        field: Their place in it.
+        spec: The transform.
+        where: Its file.
+        at: Its place in the file, e.g. `online[3]`.
 
     Raises:
         MissingExtraError: Albumentations is not installed.
     """
-    problems = []
-    for index, spec in enumerate(specs):
-        own = problems_of_transforms((spec,), where, "")
-        at = f"{field}[{index}].{spec.name}"
-        problems += [Problem(p.where, p.rule, p.field.replace(f"[0].{spec.name}", at, 1), p.value) for p in own]
-        if not own:
-            problems += [Problem(where, rule, ".".join(filter(None, (at, name)))) for rule, name in _faults(spec)]
+    problems = problems_of_transform(spec, where, at)
+    if not problems:
+        place = (at, spec.name)
+        problems = [Problem(where, rule, ".".join(filter(None, (*place, name)))) for rule, name in _faults(spec)]
     return problems
+
+
+def problems_of_all_online(specs: Sequence[TransformSpec], where: str) -> list[Problem]:
+    """The same for all online transforms of a file."""
+    return [
+        problem for index, spec in enumerate(specs) for problem in problems_of_online(spec, where, f"online[{index}]")
+    ]
 
 
 def problems_of_dimensions(
@@ -61,11 +65,11 @@ def problems_of_dimensions(
         values: Dimension, e.g. `augment.GaussNoise.p` -> the ends of its range, or its options.
         where: The search space's file, for messages.
     """
-    default = {str(p) for p in problems_of_online(file.online, where)}
+    default = {str(p) for p in problems_of_all_online(file.online, where)}
     problems: list[Problem] = []
     for name, tried in values.items():
         for value in tried:
-            found = problems_of_online(file.online_with({name: value}), where)
+            found = problems_of_all_online(file.online_with({name: value}), where)
             problems += [Problem(where, p.rule, name, repr(value)) for p in found if str(p) not in default]
     return list(dict.fromkeys(problems))
 
@@ -76,7 +80,7 @@ def as_dicts(specs: Sequence[TransformSpec]) -> list[dict[str, Any]]:
     Raises:
         ConfigError: A transform is refused.
     """
-    problems = problems_of_online(specs, "augmentation")
+    problems = problems_of_all_online(specs, "augmentation")
     if problems:
         raise ConfigError(problems)
     whole: dict[str, Any] = _plain(albumentations().to_dict(sequence(specs)))

@@ -89,20 +89,19 @@ def is_spatial(specs: Sequence[TransformSpec]) -> bool:
     return any(issubclass(getattr(module, spec.name), module.DualTransform) for spec in specs)
 
 
-def problems_of_transforms(specs: Sequence[TransformSpec], where: str, field: str) -> list[Problem]:
-    """Everything that albumentations, or we, have against a list of transforms.
+def problems_of_transform(spec: TransformSpec, where: str, at: str) -> list[Problem]:
+    """Everything that albumentations, or we, have against a transform.
 
     Args:
-        specs: The list.
+        spec: The transform.
         where: Its file.
-        field: Its place in the file, e.g. `online`.
+        at: Its place in the file, e.g. `online[3]`.
 
     Raises:
         MissingExtraError: Albumentations is not installed.
     """
     return [
-        Problem(where, rule, ".".join(filter(None, (f"{field}[{index}]", spec.name, parameter))), value)
-        for index, spec in enumerate(specs)
+        Problem(where, rule, ".".join(filter(None, (at, spec.name, parameter))), value)
         for rule, parameter, value in _faults(spec)
     ]
 
@@ -113,7 +112,7 @@ def build(spec: TransformSpec) -> Any:
     Raises:
         ConfigError: It is refused; everything that is wrong with it.
     """
-    problems = problems_of_transforms((spec,), "augmentation", "transforms")
+    problems = problems_of_transform(spec, "augmentation", "transforms")
     if problems:
         raise ConfigError(problems)
     with warnings.catch_warnings():

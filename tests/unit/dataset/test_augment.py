@@ -181,14 +181,16 @@ def test_the_seeds_of_copies_differ_by_dataset_image_and_copy():
 
 
 def test_a_file_is_loaded_with_every_mistake_of_both_lists(tmp_path: Path):
-    data = {"offline": {"transforms": [{"Rotat": {}}]}, "online": [{"Blur": {"p": 0.1}}, {"ElasticTransform": {}}]}
+    online = [{"Blur": {"p": 0.1}}, 3, {"ElasticTransform": {}}]
     path = tmp_path / "augment.yaml"
-    path.write_text(yaml.safe_dump(data))
+    path.write_text(yaml.safe_dump({"offline": {"copies": -1, "transforms": [{"Rotat": {}}]}, "online": online}))
     with pytest.raises(ConfigError) as caught:
         load_augmentation(path)
     assert [str(problem).removeprefix(f"{path}: ").split(": ")[0] for problem in caught.value.problems] == [
         "offline.transforms[0].Rotat",
-        "online[1].ElasticTransform",
+        "online[1] = 3",
+        "online[2].ElasticTransform",
+        "offline.copies = -1",
     ]
     path.write_text(yaml.safe_dump({**MIXED, "online": []}))
     loaded = load_augmentation(path)

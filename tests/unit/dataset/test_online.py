@@ -8,7 +8,7 @@ import yaml
 
 from segsweep.config.augmentation import TransformSpec, parse_augmentation
 from segsweep.core.geometry import Part, fill, overlap
-from segsweep.dataset.online import OFFLINE_ONLY, as_dicts, problems_of_dimensions, problems_of_online
+from segsweep.dataset.online import OFFLINE_ONLY, as_dicts, problems_of_all_online, problems_of_dimensions
 from segsweep.dataset.transforms import albumentations, is_spatial, offered
 from segsweep.errors import ConfigError
 from spatial import SIDE, painted, spec
@@ -24,7 +24,7 @@ def as_online(name):
 
 
 def is_offered_online(name):
-    return not problems_of_online((as_online(name),), "f.yaml")
+    return not problems_of_all_online((as_online(name),), "f.yaml")
 
 
 SPATIAL = [name for name in offered() if is_spatial([spec(name)]) and is_offered_online(name)]
@@ -123,7 +123,7 @@ def test_what_is_not_offered_online_would_go_wrong_in_ultralytics(name):
 
 @pytest.mark.parametrize("name", sorted(OFFLINE_ONLY))
 def test_a_transform_for_copies_only_is_refused_with_its_reason(name):
-    (problem,) = problems_of_online((TransformSpec(name="Blur", params={}), as_online(name)), "f.yaml")
+    (problem,) = problems_of_all_online((TransformSpec(name="Blur", params={}), as_online(name)), "f.yaml")
     assert str(problem) == f"f.yaml: online[1].{name}: is not offered online: it {OFFLINE_ONLY[name]}"
 
 
@@ -142,15 +142,15 @@ def test_a_transform_for_copies_only_is_refused_with_its_reason(name):
     ids=lambda transform: transform.name,
 )
 def test_a_transform_that_changes_the_size_is_refused(transform):
-    (problem,) = problems_of_online((transform,), "f.yaml")
+    (problem,) = problems_of_all_online((transform,), "f.yaml")
     assert problem.rule.startswith("must keep the size of the picture, to be stacked into a batch; ")
     assert problem.field == f"online[0].{transform.name}"
 
 
 def test_a_dropout_that_would_cut_masks_is_refused():
-    (problem,) = problems_of_online((spec("CoarseDropout"),), "f.yaml")
+    (problem,) = problems_of_all_online((spec("CoarseDropout"),), "f.yaml")
     assert str(problem).startswith("f.yaml: online[0].CoarseDropout.fill_mask: cannot cut outlines online")
-    assert problems_of_online((spec("Rotate", fill_mask=0),), "f.yaml") == []
+    assert problems_of_all_online((spec("Rotate", fill_mask=0),), "f.yaml") == []
 
 
 def test_the_ends_of_a_dimension_are_asked_of_albumentations():

@@ -14,7 +14,7 @@ from segsweep.dataset.transforms import (
     build,
     is_spatial,
     offered,
-    problems_of_transforms,
+    problems_of_transform,
     sequence,
 )
 from segsweep.errors import ConfigError, MissingExtraError
@@ -24,7 +24,11 @@ A = albumentations()  # imported with this file: it takes longer than a test may
 
 
 def told(*specs):
-    return [str(problem) for problem in problems_of_transforms(specs, "f.yaml", "online")]
+    return [
+        str(problem)
+        for index, one in enumerate(specs)
+        for problem in problems_of_transform(one, "f.yaml", f"online[{index}]")
+    ]
 
 
 def test_every_transform_is_offered_or_refused_with_a_reason():
