@@ -182,6 +182,8 @@ def test_polygons_alone_are_drawn_each_over_those_before_it(tmp_path: Path):
     write_scene(tmp_path, NAME, document=document(*objects))
     dataset = read(tmp_path)
     assert found(dataset) == [("car", True, 7), ("car", False, 15), ("bus", False, 9), ("bicycle", False, 6)]
+    # `polegroup` is a label of its own, no group of poles.
+    assert found(read(tmp_path, "pole", "polegroup")) == [("polegroup", False, 7)]
     covered = next(note for note in dataset.notes if "cover wholly" in note.rule)
     assert covered.examples == (f"gtFine/{NAME}_gtFine_polygons.json: objects[3]",)
     assert notes(dataset)["instances drawn from polygons, for there is no instanceIds.png"] == 1
