@@ -152,6 +152,7 @@ def _add_convert_arguments(convert: Any) -> None:
     convert.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write; empty or absent")
     convert.add_argument("--format", required=True, choices=FORMAT_NAMES, help="format to write")
     convert.add_argument("--from", dest="source", choices=FORMAT_NAMES, help="format of SRC; recognised where absent")
+    convert.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format of SRC has a choice")
 
 
 def _add_job_arguments(*commands: Any) -> None:
@@ -223,9 +224,11 @@ def _inspect(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from segsweep.dataset.convert import convert
+    from segsweep.dataset.convert import Source, convert
 
-    conversion = convert(args.src, args.to, args.format, args.source, _counter("written and measured"))
+    names = tuple(name.strip() for name in args.classes.split(",")) if args.classes is not None else ()
+    source = Source(args.src, args.source, names)
+    conversion = convert(source, args.to, args.format, _counter("written and measured"))
     print(json.dumps(conversion.to_json(), indent=1) if args.json else conversion.to_text())
     return 0
 

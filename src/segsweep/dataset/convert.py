@@ -27,6 +27,21 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
+class Source:
+    """What is converted.
+
+    Attributes:
+        path: Folder or file of the raw dataset.
+        format: Name of its format; None to detect it.
+        classes: Names of the classes to take, where its format has a choice; empty for its own.
+    """
+
+    path: Path
+    format: str | None = None
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Conversion:
     """What a conversion read, wrote and found when it read back.
 
@@ -72,39 +87,36 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(
-    source: Path, target: Path, target_format: str, source_format: str | None = None, progress: Progress | None = None
-) -> Conversion:
+def convert(source: Source, target: Path, target_format: str, progress: Progress | None = None) -> Conversion:
     """Write a raw dataset in another format and measure what came of it.
 
     The target appears whole or not at all; instances lie on disk meanwhile, so that memory does not grow with them.
 
     Args:
-        source: Folder or file of the raw dataset.
+        source: The raw dataset.
         target: Folder to write; absent or empty, not inside the source.
         target_format: A raw format.
-        source_format: Name of the source's format; None to detect it.
         progress: Called with steps done and steps in all: each image is written, then measured.
 
     Raises:
-        ConfigError: There is no such format.
+        ConfigError: There is no such format, or it takes no such classes.
         DatasetError: The source is wrong, every fault with file and record; or the target holds something already.
         StorageError: The target cannot be written.
     """
     format_ = find_format(target_format)
-    _check_target(source, target)
+    _check_target(source.path, target)
     with disk_errors(str(target)):
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
             with Spool(Path(work, "source")) as spool:
-                dataset = _read_source(source, source_format, spool)
+                dataset = _read_source(source, spool)
             steps = _Steps(2 * len(dataset.images), progress)
             written = Path(work, "written")
             written.mkdir()
             format_.write(_watched(dataset, steps), written)
             with Spool(Path(work, "target")) as spool:
                 result = _read_back(written, target, target_format, spool)
-            conversion = _compare(dataset, result, steps, (source, target))
+            conversion = _compare(dataset, result, steps, (source.path, target))
             if target.exists():
                 target.rmdir()
             written.rename(target)
@@ -147,11 +159,12 @@ def _check_target(source: Path, target: Path) -> None:
         raise DatasetError(Problem(str(target), f"must not lie inside the dataset that is read, {source}"))
 
 
-def _read_source(source: Path, source_format: str | None, spool: Spool) -> RawDataset:
+def _read_source(source: Source, spool: Spool) -> RawDataset:
     try:
-        dataset = read_dataset(source, source_format, spool.keep)
-    except ConfigError as exc:  # it speaks of --format, which names the target here
-        raise ConfigError([replace(problem, where="--from") for problem in exc.problems]) from exc
+        dataset = read_dataset(source.path, source.format, spool.keep, source.classes)
+    except ConfigError as exc:  # --format names the target here
+        problems = [replace(one, where=one.where.replace("--format", "--from")) for one in exc.problems]
+        raise ConfigError(problems) from exc
     if dataset.problems:
         raise DatasetError(dataset.problems)
     return dataset

@@ -30,7 +30,7 @@ def write_sample(
 ) -> RawDataset:
     """Render scenes and write them as a raw dataset; the same arguments give the same bytes.
 
-    A `yolo` sample comes split into train, val and test, a `coco` sample unsplit, so that `prepare` is seen to do both.
+    A `yolo` sample comes split into train, val and test, any other unsplit, so that `prepare` is seen to do both.
 
     Args:
         folder: Where to; absent or empty.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segsweep.dataset import convert as module
-from segsweep.dataset.convert import convert
+from segsweep.dataset.convert import Source, convert
 from segsweep.dataset.formats.names import FORMAT_NAMES
 from segsweep.dataset.formats.protocol import Format
 from segsweep.dataset.formats.registry import find_format, read_dataset
@@ -47,8 +47,8 @@ def spoil(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[ImageRecord], 
 @pytest.mark.timeout(20)
 def test_any_format_becomes_any_other_and_yolo_again(tmp_path: Path, target_format: str):
     write_sample(tmp_path / "yolo", "yolo", images=6, imgsz=64)
-    there = convert(tmp_path / "yolo", tmp_path / "there", target_format)
-    back = convert(tmp_path / "there", tmp_path / "back", "yolo", target_format)
+    there = convert(Source(tmp_path / "yolo"), tmp_path / "there", target_format)
+    back = convert(Source(tmp_path / "there", target_format), tmp_path / "back", "yolo")
     assert (there.source_format, there.target_format, back.source_format) == ("yolo", target_format, target_format)
     for conversion in (there, back):
         assert conversion.images == 6
@@ -63,7 +63,7 @@ def test_any_format_becomes_any_other_and_yolo_again(tmp_path: Path, target_form
 
 
 def test_the_facts_are_told_in_words_and_as_json(small_yolo: Path, tmp_path: Path):
-    conversion = convert(small_yolo, tmp_path / "out", "coco")
+    conversion = convert(Source(small_yolo), tmp_path / "out", "coco")
     lines = conversion.to_text().splitlines()
     assert lines[:4] == [
         f"{small_yolo} (yolo) -> {tmp_path / 'out'} (coco)",
@@ -82,7 +82,7 @@ def test_an_object_that_is_not_written_is_counted_and_named(
         return replace(record, annotations=record.instances[1:]) if "val0" in record.name else record
 
     spoil(drop_first)
-    conversion = convert(small_yolo, tmp_path / "out", "coco")
+    conversion = convert(Source(small_yolo), tmp_path / "out", "coco")
     assert (conversion.objects_in, conversion.objects_out, conversion.fidelity.lost) == (24, 23, 1)
     (worst,) = conversion.fidelity.worst
     assert (worst.iou, worst.image, worst.object, worst.category) == (0.0, "images/val/val0.jpg", 0, "cat")
@@ -96,21 +96,21 @@ def test_objects_of_another_class_are_lost(
         return replace(record, annotations=tuple(replace(one, category=1 - one.category) for one in record.instances))
 
     spoil(swap)
-    assert convert(small_yolo, tmp_path / "out", "labelme").fidelity.min_iou < 0.5
+    assert convert(Source(small_yolo), tmp_path / "out", "labelme").fidelity.min_iou < 0.5
 
 
 def test_classes_are_compared_by_name_whatever_their_order(make_coco: Callable[..., Path], tmp_path: Path):
     square = [[1, 1, 9, 1, 9, 9, 1, 9]]
     rows = [{"id": i, "image_id": 1, "category_id": i, "segmentation": square} for i in (3, 7)]
     source = make_coco(rows, categories=[{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}])
-    conversion = convert(source, tmp_path / "out", "labelme")
+    conversion = convert(Source(source), tmp_path / "out", "labelme")
     assert conversion.classes == ("dog", "cat")
     assert conversion.fidelity.min_iou == 1.0
 
 
 def test_every_image_is_counted_twice_written_and_measured(small_yolo: Path, tmp_path: Path):
     seen: list[tuple[int, int]] = []
-    convert(small_yolo, tmp_path / "out", "coco", progress=lambda done, total: seen.append((done, total)))
+    convert(Source(small_yolo), tmp_path / "out", "coco", progress=lambda done, total: seen.append((done, total)))
     assert seen == [(i, 24) for i in range(1, 25)]
 
 
@@ -123,14 +123,14 @@ def test_a_writer_that_fails_leaves_nothing(
     spoil(fail)
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(NoSpaceError, match="out: no room to write"):
-        convert(small_yolo, tmp_path / "out", "coco")
+        convert(Source(small_yolo), tmp_path / "out", "coco")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_faults_of_the_source_are_all_told_and_nothing_is_written(make_yolo: Callable[..., Path], tmp_path: Path):
     source = make_yolo({"train/a": "0 0.1 0.1 0.2\n", "train/b": "7 0.1 0.1 0.1 0.9 0.9 0.9\n"})
     with pytest.raises(DatasetError) as caught:
-        convert(source, tmp_path / "out", "coco")
+        convert(Source(source), tmp_path / "out", "coco")
     assert [problem.where for problem in caught.value.problems] == ["labels/train/a.txt:1", "labels/train/b.txt:1"]
     assert not (tmp_path / "out").exists()
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_back_is_not_left_there(
 
     spoil(move_out)
     with pytest.raises(DatasetError, match="the dataset cannot be written as yolo; reading it back: coordinates must"):
-        convert(small_yolo, tmp_path / "out", "yolo")
+        convert(Source(small_yolo), tmp_path / "out", "yolo")
     assert not (tmp_path / "out").exists()
 
 
@@ -154,25 +154,33 @@ def test_a_place_that_is_taken_or_lies_in_the_source_is_refused(small_yolo: Path
     (tmp_path / "full/mine.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DatasetError, match=r"must be absent or an empty folder|must not lie inside the dataset"):
-        convert(small_yolo, tmp_path / place, "coco")
+        convert(Source(small_yolo), tmp_path / place, "coco")
     assert (tmp_path / "full/mine.txt").read_text() == (tmp_path / "file").read_text() == "mine"
 
 
 def test_an_empty_folder_is_used_and_the_way_there_is_made(small_yolo: Path, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    convert(small_yolo, tmp_path / "empty", "coco")
-    convert(small_yolo, tmp_path / "a/b", "coco")
+    convert(Source(small_yolo), tmp_path / "empty", "coco")
+    convert(Source(small_yolo), tmp_path / "a/b", "coco")
     assert (tmp_path / "empty/annotations").is_dir()
     assert (tmp_path / "a/b/annotations").is_dir()
 
 
 def test_unknown_formats_are_told_with_the_option_that_names_them(small_yolo: Path, tmp_path: Path):
     with pytest.raises(ConfigError, match="--format: voc: must be one of"):
-        convert(small_yolo, tmp_path / "out", "voc")
+        convert(Source(small_yolo), tmp_path / "out", "voc")
     with pytest.raises(ConfigError, match="--from: voc: must be one of"):
-        convert(small_yolo, tmp_path / "out", "coco", "voc")
+        convert(Source(small_yolo, "voc"), tmp_path / "out", "coco")
+
+
+def test_classes_are_chosen_where_the_format_has_a_choice_and_refused_elsewhere(small_yolo: Path, tmp_path: Path):
+    convert(Source(small_yolo), tmp_path / "tree", "cityscapes")
+    dogs = convert(Source(tmp_path / "tree", classes=("dog",)), tmp_path / "dogs", "coco")
+    assert (dogs.classes, dogs.objects_in, dogs.objects_out) == (("dog",), 12, 12)
+    with pytest.raises(ConfigError, match="--classes: dog: yolo names its own classes"):
+        convert(Source(small_yolo, classes=("dog",)), tmp_path / "out", "coco")
 
 
 def test_a_source_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(DatasetError, match="nothing: no such file or folder"):
-        convert(tmp_path / "nothing", tmp_path / "out", "coco")
+        convert(Source(tmp_path / "nothing"), tmp_path / "out", "coco")

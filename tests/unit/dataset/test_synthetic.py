@@ -4,10 +4,9 @@ import hashlib
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from segsweep.core.geometry import fill
+from segsweep.dataset.fidelity import measure
 from segsweep.dataset.formats.registry import FORMAT_NAMES, read_dataset
 from segsweep.dataset.synthetic import write_sample
 from segsweep.errors import ConfigError, DatasetError
@@ -35,13 +34,10 @@ def test_a_sample_reads_back_without_a_fault_and_with_every_shape(tmp_path: Path
     assert read.classes == written.classes
     originals = {Path(record.name).stem: record for record in written.images}
     for record in read.images:
-        original = originals[record.path.stem]
+        original = originals[record.path.stem.partition("_")[0]]  # Cityscapes appends numbers
         assert original.size is not None
-        width, height = original.size
-        for before, after in zip(original.instances, record.instances, strict=True):
-            masks = [fill([part.scaled(width, height) for part in one.parts], height, width) for one in (before, after)]
-            assert np.array_equal(*masks)
-            assert before.category == after.category
+        assert len(record.instances) == len(original.instances)
+        assert set(measure(original.instances, record.instances, *original.size)) == {1.0}
 
 
 def test_a_yolo_sample_comes_split_and_a_coco_sample_does_not(tmp_path: Path):
