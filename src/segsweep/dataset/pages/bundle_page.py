@@ -12,7 +12,7 @@ from segsweep.dataset.pages.pieces import figures, places, split_table
 from segsweep.dataset.pages.style import STYLE
 from segsweep.dataset.preview import Preview
 
-_TOTALS = ("images", "augmented copies", "without an object")
+_COPIES = "augmented copies"
 
 
 def bundle_page(manifest: Manifest, previews: Sequence[Preview]) -> str:
@@ -63,13 +63,18 @@ def _header(manifest: Manifest) -> str:
 
 
 def _splits(manifest: Manifest) -> str:
-    splits: dict[str, Mapping[str, int]] = {
-        name: dict(zip(_TOTALS, (split.images, split.copies, split.background), strict=True)) | dict(split.instances)
-        for name, split in manifest.splits.items()
+    splits = manifest.splits.values()
+    totals = {
+        "images": [one.images for one in splits],
+        _COPIES: [one.copies for one in splits],
+        "without an object": [one.background for one in splits],
     }
-    totals = [row for row in _TOTALS if row == "images" or any(split[row] for split in splits.values())]
+    totals = {title: counts for title, counts in totals.items() if title == "images" or any(counts)}
+    classes = {name: [one.instances.get(name, 0) for one in splits] for name in manifest.classes}
     note = "Objects of each class, and the share that each split got of it."
-    return section("What each split got", note, split_table(manifest.classes, splits, totals))
+    if _COPIES in totals:
+        note += " Augmented copies count like any other image."
+    return section("What each split got", note, split_table(list(manifest.splits), totals, classes))
 
 
 def _fidelity(manifest: Manifest) -> str:
@@ -98,7 +103,10 @@ def _fidelity(manifest: Manifest) -> str:
 
 
 def _cleaning(manifest: Manifest) -> str:
-    rows = [f"<tr><td>{escape(rule)}</td>{number(f'{count:,}')}</tr>" for rule, count in manifest.cleaning.items()]
+    rows = [
+        f'<tr><td class="place">{escape(rule)}</td>{number(f"{count:,}")}</tr>'
+        for rule, count in manifest.cleaning.items()
+    ]
     html = table(["rule", "#times"], rows) if rows else ""
     noted = [
         f'<tr><td class="place">{escape(note.rule)}{places(note.examples, note.count)}</td>'

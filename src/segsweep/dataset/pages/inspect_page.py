@@ -90,13 +90,12 @@ def _findings(findings: Sequence[Finding]) -> str:
 
 
 def _counts(facts: Inspection) -> str:
-    splits = {
-        split.name or "unsplit": {"images": split.images, "without an object": split.background, **split.objects}
-        for split in facts.splits
-    }
-    classes = [one.name for one in facts.classes]
+    splits = facts.splits
+    totals = {"images": [one.images for one in splits], "without an object": [one.background for one in splits]}
+    classes = {one.name: [split.objects[one.name] for split in splits] for one in facts.classes}
     note = "Objects of each class in the splits as given, and their shares."
-    return section("Splits and classes", note, split_table(classes, splits, ["images", "without an object"]))
+    html = split_table([one.name or "unsplit" for one in splits], totals, classes)
+    return section("Splits and classes", note, html)
 
 
 def _distributions(facts: Inspection) -> str:

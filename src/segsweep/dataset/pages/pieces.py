@@ -31,22 +31,23 @@ def bars(title: str, counts: Sequence[tuple[str, int]]) -> str:
     return f'<div><h3>{escape(title)}</h3><div class="bars">{rows}</div></div>'
 
 
-def split_table(classes: Sequence[str], splits: Mapping[str, Mapping[str, int]], totals: Sequence[str]) -> str:
+def split_table(
+    splits: Sequence[str], totals: Mapping[str, Sequence[int]], classes: Mapping[str, Sequence[int]]
+) -> str:
     """Classes by splits, each count with its share of the class.
 
     Args:
-        classes: Rows.
-        splits: Columns: split -> row -> count; also of the rows of `totals`.
-        totals: Rows before the classes, without shares.
+        splits: Columns.
+        totals: Rows before the classes, without shares: title -> a count for each split.
+        classes: Rows: class -> a count for each split.
     """
-    head = ["", *(f"#{name}" for name in splits), "#all"]
     rows = []
-    for row in (*totals, *classes):
-        counts = [split.get(row, 0) for split in splits.values()]
-        total = sum(counts)
-        cells = "".join(_counted(count, 0 if row in totals and row not in classes else total) for count in counts)
-        rows.append(f"<tr><td>{escape(row)}</td>{cells}{number(f'{total:,}')}</tr>")
-    return table(head, rows)
+    for kind in (totals, classes):
+        for title, counts in kind.items():
+            total = sum(counts)
+            cells = "".join(_counted(count, total if kind is classes else 0) for count in counts)
+            rows.append(f"<tr><td>{escape(title)}</td>{cells}{number(f'{total:,}')}</tr>")
+    return table(["", *(f"#{name}" for name in splits), "#all"], rows)
 
 
 def figures(previews: Iterable[Preview], kind: str) -> str:
@@ -56,8 +57,9 @@ def figures(previews: Iterable[Preview], kind: str) -> str:
         previews: The pictures.
         kind: `sheet` of small squares, `pair` side by side, `strip` one below the other.
     """
+    shorten = str if kind == "strip" else _shortened
     shown = "".join(
-        f"<figure>{picture(one.jpeg, one.caption)}<figcaption>{escape(_shortened(one.caption))}</figcaption></figure>"
+        f"<figure>{picture(one.jpeg, one.caption)}<figcaption>{escape(shorten(one.caption))}</figcaption></figure>"
         for one in previews
     )
     return f'<div class="{kind}">{shown}</div>' if shown else ""

@@ -31,7 +31,7 @@ td.place { white-space: normal; overflow-wrap: anywhere; min-width: 24ch; }
 .share { color: #66727f; font-size: 12px; }
 @media (max-width: 640px) {
   .facts { grid-template-columns: 1fr; } .sheet { grid-template-columns: repeat(2, 1fr); }
-  .pair { grid-template-columns: repeat(2, 1fr); }
+  .pair { grid-template-columns: repeat(2, 1fr); } td.place { min-width: 16ch; } th, td { padding-right: 10px; }
   .findings thead { display: none; } .findings tr { display: block; border-bottom: 1px solid #e4e8ec; padding: 10px 0; }
   .findings td { display: block; border: 0; padding: 2px 0; text-align: left; }
   .findings td:first-child { padding-left: 0; } .findings td.what { width: auto; }
