@@ -1,9 +1,11 @@
 """Converting: a raw dataset of any format becomes one of another, and what came of each object is measured.
 
-What was written is read back and compared with the source object by object. Formats differ in what they can hold: an
-index mask gives a pixel to one object only, so a format that keeps all objects of an image in one of them would lose
-what they hide of each other; ours gives objects that overlap masks of their own. Sub-pixel corners are lost in any mask
-and kept in any polygon; a crowd is a crowd only where the format knows them.
+What was written is read back and compared with the source object by object, for formats differ in what they can hold:
+
+- coco and labelme hold everything; polygons to a hundredth and a millionth of a pixel, holes as masks on its grid;
+- mask_png holds every pixel of every object, also where objects overlap, and nothing below a pixel;
+- cityscapes shows each pixel of one object: what a smaller one hides of another is lost, and an object wholly hidden;
+- yolo joins parts and holes to one outline that fills the same pixels, and knows no crowd.
 """
 
 from __future__ import annotations
@@ -54,6 +56,8 @@ class Conversion:
         images: Images of the source; each is in the target.
         objects_in: Objects of the source.
         objects_out: Objects of the target.
+        crowds_in: Those of them that are crowds.
+        crowds_out: Crowds of the target; fewer where its format knows none.
         fidelity: How well the shapes of the source came back.
         notes: What was repaired or left out, in the source or in what was written.
     """
@@ -66,6 +70,8 @@ class Conversion:
     images: int
     objects_in: int
     objects_out: int
+    crowds_in: int
+    crowds_out: int
     fidelity: Fidelity
     notes: tuple[Note, ...]
 
@@ -82,6 +88,8 @@ class Conversion:
             f"objects: {self.objects_in} in, {self.objects_out} out, {fidelity.lost} lost",
             f"IoU with the source: mean {fidelity.mean_iou:.5f}, minimum {fidelity.min_iou:.5f}",
         ]
+        if self.crowds_in != self.crowds_out:
+            lines.append(f"crowds: {self.crowds_in} in, {self.crowds_out} out")
         lines += [f"  {one.iou:.5f}  {one.image}: object {one.object}, {one.category}" for one in fidelity.worst]
         lines += [f"{note.rule} ({note.count}): {', '.join(note.examples)}" for note in self.notes]
         return "\n".join(lines)
@@ -188,6 +196,7 @@ def _compare(dataset: RawDataset, result: RawDataset, steps: _Steps, places: tup
     category = {name: index for index, name in enumerate(dataset.classes)}
     categories = [category.get(name, -1) for name in result.classes]
     tally = FidelityTally()
+    crowds = 0
     for record in dataset.images:
         before = record.instances
         ious: tuple[float, ...] = (0.0,) * len(before)
@@ -198,7 +207,9 @@ def _compare(dataset: RawDataset, result: RawDataset, steps: _Steps, places: tup
             ious = found[best]
             counterparts.spend(others[best])
         tally.add(record.name, dataset.classes, before, ious)
+        crowds += sum(one.crowd for one in before)
         steps.step()
+    objects = [[one.crowd for one in record.instances] for record in result.images]
     fidelity = tally.facts()
     return Conversion(
         source=str(places[0]),
@@ -208,7 +219,9 @@ def _compare(dataset: RawDataset, result: RawDataset, steps: _Steps, places: tup
         classes=dataset.classes,
         images=len(dataset.images),
         objects_in=fidelity.objects,
-        objects_out=sum(len(record.instances) for record in result.images),
+        objects_out=sum(map(len, objects)),
+        crowds_in=crowds,
+        crowds_out=sum(map(sum, objects)),
         fidelity=fidelity,
         notes=(*dataset.notes, *(replace(note, rule=f"read back: {note.rule}") for note in result.notes)),
     )

@@ -108,6 +108,17 @@ def test_classes_are_compared_by_name_whatever_their_order(make_coco: Callable[.
     assert conversion.fidelity.min_iou == 1.0
 
 
+@pytest.mark.parametrize(("target_format", "crowds"), [("labelme", 1), ("mask_png", 1), ("cityscapes", 1), ("yolo", 0)])
+def test_a_crowd_that_becomes_an_object_is_told(
+    make_coco: Callable[..., Path], tmp_path: Path, target_format: str, crowds: int
+):
+    mask = {"size": [30, 40], "counts": [0, 300, 900]}
+    source = make_coco([{"id": 1, "image_id": 1, "category_id": 1, "segmentation": mask, "iscrowd": 1}])
+    conversion = convert(Source(source), tmp_path / "out", target_format)
+    assert (conversion.crowds_in, conversion.crowds_out) == (1, crowds)
+    assert ("crowds: 1 in, 0 out" in conversion.to_text()) == (crowds == 0)
+
+
 def test_every_image_is_counted_twice_written_and_measured(small_yolo: Path, tmp_path: Path):
     seen: list[tuple[int, int]] = []
     convert(Source(small_yolo), tmp_path / "out", "coco", progress=lambda done, total: seen.append((done, total)))
