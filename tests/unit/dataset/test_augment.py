@@ -11,6 +11,9 @@ import yaml
 from segsweep.config.augmentation import TransformSpec, parse_augmentation
 from segsweep.core.geometry import Part, fill, overlap
 from segsweep.dataset.augment import Augmentation, Transforms, copy_seed, load_augmentation
+from segsweep.dataset.bundle import prepare
+from segsweep.dataset.manifest import read_manifest
+from segsweep.dataset.options import PrepareOptions
 from segsweep.dataset.records import SPLITS, Instance
 from segsweep.dataset.transforms import albumentations, is_spatial, offered
 from segsweep.errors import ConfigError, DatasetError
@@ -165,6 +168,23 @@ def test_a_copy_depends_on_its_seed_alone():
 def test_only_train_gets_copies():
     augmentation = Augmentation(parse_augmentation(MIXED, "f"))
     assert {split: augmentation.copies_of(split) for split in (*SPLITS, "")} == {"train": 3, "val": 0, "test": 0, "": 0}
+
+
+@pytest.mark.slow(reason="prepares two bundles")
+@pytest.mark.timeout(60)
+def test_val_and_test_of_a_bundle_are_the_same_bytes_with_and_without(small_yolo: Path, tmp_path: Path):
+    path = tmp_path / "augment.yaml"
+    path.write_text(yaml.safe_dump(MIXED))
+    found = []
+    for augment in (None, path):
+        options = PrepareOptions(imgsz=32, name="pets", augment=augment)
+        uri = prepare(small_yolo, str(tmp_path / "bundles"), options).uri
+        files = {file.path: file.sha256 for file in read_manifest(uri).files}
+        found.append({split: {p: h for p, h in files.items() if f"/{split}/" in p} for split in SPLITS})
+    plain, augmented = found
+    assert (plain["val"], plain["test"]) == (augmented["val"], augmented["test"])
+    assert plain["train"].items() <= augmented["train"].items()  # the originals are there as they were
+    assert len(augmented["train"]) == 4 * len(plain["train"])
 
 
 def test_the_digest_is_of_what_decides_the_copies():
