@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from segsweep.dataset import split as _splitting
+from segsweep.dataset.grouping import merge_groups, regroup
 from segsweep.dataset.options import PrepareOptions
 from segsweep.dataset.picture import JPEG_QUALITY
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings, ImageRecord, RawDataset
@@ -16,9 +16,6 @@ from segsweep.errors import DatasetError, Problem
 
 if TYPE_CHECKING:
     from segsweep.dataset.augment import Augmentation
-
-merge_groups = getattr(_splitting, "merge_groups", lambda dataset, clusters: dataset)
-regroup = getattr(_splitting, "regroup", lambda images, pattern: images)
 
 Held = Mapping[str, frozenset[int]]  # image name -> classes of its objects
 
@@ -87,11 +84,11 @@ def make_plan(
             are told together.
     """
     if options.group is not None:
-        dataset = replace(dataset, images=tuple(regroup(dataset.images, options.group)))
+        dataset = replace(dataset, images=regroup(dataset.images, options.group, findings))
     problems = [*dataset.problems, *_empty_classes(dataset, held)]
     splits: dict[str, str] = {}
     if not problems:
-        splits = _split(dataset, clusters, options, findings)
+        splits = _split(dataset, held, clusters, options, findings)
         problems += _unlearnable_classes(dataset, splits, held)
     if problems or faults:
         raise DatasetError([*problems, *faults])
@@ -114,7 +111,7 @@ def _empty_classes(dataset: RawDataset, held: Held) -> list[Problem]:
 
 
 def _split(
-    dataset: RawDataset, clusters: Sequence[Sequence[str]], options: PrepareOptions, findings: Findings
+    dataset: RawDataset, held: Held, clusters: Sequence[Sequence[str]], options: PrepareOptions, findings: Findings
 ) -> dict[str, str]:
     given = {record.split for record in dataset.images} - {UNSPLIT}
     if keeps_given_splits(dataset, options):
@@ -130,7 +127,7 @@ def _split(
         reason = f"the dataset comes without {missing}" if missing else "some images are in no given split"
         findings.repair(f"{reason}: all images split anew, {ratios}", f"given were {', '.join(sorted(given))}")
     images = merge_groups(dataset, clusters).images
-    return split_by_ratio(images, options.ratios or DEFAULT_RATIOS, options.seed)
+    return split_by_ratio(images, options.ratios or DEFAULT_RATIOS, options.seed, held)
 
 
 def _unlearnable_classes(dataset: RawDataset, splits: Mapping[str, str], held: Held) -> list[Problem]:

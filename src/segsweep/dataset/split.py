@@ -27,7 +27,22 @@ def has_given_splits(images: Iterable[ImageRecord]) -> bool:
     return {record.split for record in images} == set(SPLITS)
 
 
-def split_by_ratio(images: Sequence[ImageRecord], ratios: tuple[float, float, float], seed: int) -> dict[str, str]:
+def classes_held(images: Iterable[ImageRecord]) -> dict[str, frozenset[int]]:
+    """Image name -> classes of its objects, crowds not counted; loads each image's instances once."""
+    shared: dict[frozenset[int], frozenset[int]] = {}  # few combinations, many images
+    held = {}
+    for record in images:
+        classes = frozenset(one.category for one in record.instances if not one.crowd)
+        held[record.name] = shared.setdefault(classes, classes)
+    return held
+
+
+def split_by_ratio(
+    images: Sequence[ImageRecord],
+    ratios: tuple[float, float, float],
+    seed: int,
+    held: Mapping[str, frozenset[int]] | None = None,
+) -> dict[str, str]:
     """Split so that groups stay together, sizes meet the ratios and every split sees every class where it can.
 
     Iterative stratification (Sechidis, Tsoumakas, Vlahavas 2011, "On the Stratification of Multi-Label Data", Algorithm
@@ -39,6 +54,7 @@ def split_by_ratio(images: Sequence[ImageRecord], ratios: tuple[float, float, fl
         images: All images.
         ratios: Shares of train, val and test; positive.
         seed: Another seed deals another split.
+        held: As of `classes_held`, where it is known already.
 
     Returns:
         Image name -> split.
@@ -46,7 +62,7 @@ def split_by_ratio(images: Sequence[ImageRecord], ratios: tuple[float, float, fl
     Raises:
         DatasetError: There are fewer groups than splits.
     """
-    groups = _gather(images, seed)
+    groups = _gather(images, seed, classes_held(images) if held is None else held)
     if len(groups) < len(SPLITS):
         rule = f"train, val and test need at least 3 images that show different scenes, these are {len(groups)}"
         raise DatasetError(Problem("split", rule, fix="add images"))
@@ -55,14 +71,19 @@ def split_by_ratio(images: Sequence[ImageRecord], ratios: tuple[float, float, fl
     return {record.name: dealt[record.group] for record in images}
 
 
-def _gather(images: Sequence[ImageRecord], seed: int) -> list[_Group]:
+def _gather(images: Sequence[ImageRecord], seed: int, held: Mapping[str, frozenset[int]]) -> list[_Group]:
     count: Counter[str] = Counter()
     holding: dict[str, Counter[int]] = defaultdict(Counter)
     for record in images:
         count[record.group] += 1
-        holding[record.group].update({one.category for one in record.instances if not one.crowd})
+        holding[record.group].update(held[record.name])
     groups = [_Group(name, count[name], holding[name]) for name in count]
-    return sorted(groups, key=lambda group: hashlib.sha256(f"{seed}:{group.name}".encode()).digest())
+    return sorted(groups, key=lambda group: _hash(f"{seed}:{group.name}"))
+
+
+def _hash(text: str) -> bytes:
+    # A file's name may hold bytes that are no UTF-8; Python carries them as lone surrogates.
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()
 
 
 def _deal(groups: Sequence[_Group], ratios: tuple[float, float, float]) -> dict[str, str]:
@@ -77,6 +98,7 @@ def _deal(groups: Sequence[_Group], ratios: tuple[float, float, float]) -> dict[
     for category, members in waiting.items():
         wanted[category] = [share * sum(group.holding[category] for group in members) for share in shares]
 
+    left = Counter({category: len(members) for category, members in waiting.items()})
     dealt: dict[str, str] = {}
 
     def give(group: _Group, desire: Sequence[float]) -> None:
@@ -90,16 +112,13 @@ def _deal(groups: Sequence[_Group], ratios: tuple[float, float, float]) -> dict[
         room[best] -= group.images
         for category, images in group.holding.items():
             wanted[category][best] -= images
+            left[category] -= 1
 
-    while waiting:
-        category = min(waiting, key=lambda one: (len(waiting[one]), one))
-        members = waiting.pop(category)
-        for group in members:
-            give(group, wanted[category])
-        for other in list(waiting):
-            waiting[other] = [group for group in waiting[other] if group.name not in dealt]
-            if not waiting[other]:
-                del waiting[other]
+    while +left:
+        category = min((one for one in left if left[one] > 0), key=lambda one: (left[one], one))
+        for group in waiting[category]:
+            if group.name not in dealt:
+                give(group, wanted[category])
     for group in groups:
         if group.name not in dealt:
             give(group, room)

@@ -73,8 +73,8 @@ def make_coco(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         folder = tmp_path / "coco"
         rows = images or [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}]
-        for row in rows:
-            write_image(folder / "images" / row["file_name"], row["width"], row["height"])
+        for seed, row in enumerate(rows):
+            write_image(folder / "images" / row["file_name"], row["width"], row["height"], seed)
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         names = categories or [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
