@@ -126,7 +126,8 @@ def read_mask(file: Path, name: str, findings: Findings) -> Raster | None:
     try:
         return read_png(file, name)
     except DatasetError as exc:
-        findings.problems.extend(exc.problems)
+        for problem in exc.problems:
+            findings.fault(problem.where, problem.rule, field=problem.field, value=problem.value, fix=problem.fix)
         return None
 
 
