@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,17 +98,16 @@ class Spool:
 
 def _encode(instances: Sequence[Instance]) -> bytes:
     header = [len(instances)]
-    rings = []
+    points = []
     for one in instances:
-        header += (one.category, int(one.crowd), len(one.parts))
+        header += (one.category, one.crowd, len(one.parts))
         for part in one.parts:
-            header.append(len(part.rings))
-            for ring in part.rings:
+            rings = part.rings
+            header.append(len(rings))
+            for ring in rings:
                 header.append(len(ring))
-                rings.append(ring)
-    points = np.concatenate(rings) if rings else np.empty((0, 2))
-    numbers = np.array([len(header), *header], dtype=np.int64)
-    return numbers.tobytes() + np.ascontiguousarray(points, dtype=np.float64).tobytes()
+                points.append(np.ascontiguousarray(ring, np.float64).tobytes())
+    return b"".join((array("q", (len(header), *header)).tobytes(), *points))
 
 
 def _decode(data: bytes) -> list[Instance]:
