@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from segsweep.core.geometry import fill
+from segsweep.dataset.augment import Augmentation, Transforms, copy_seed
 from segsweep.dataset.picture import Picture, encode_jpeg
 from segsweep.dataset.records import Instance
-
-if TYPE_CHECKING:
-    from segsweep.dataset.augment import Augmentation, Transforms
 
 _COPIES = 3
 _HEIGHT_PX = 224
@@ -90,9 +87,6 @@ def overlay(picture: Picture, instances: Sequence[Instance]) -> Picture:
 
 
 def _versions(original: Original, transforms: Transforms, seed: int, count: int) -> list[Picture]:
-    # Pages without augmentation show pictures too, where albumentations is not installed.
-    from segsweep.dataset.augment import copy_seed  # noqa: PLC0415
-
     shown = [(original.picture, original.instances)]
     for copy in range(1, count + 1):
         shown.append(transforms.apply(original.picture, original.instances, copy_seed(seed, original.name, copy)))
