@@ -58,6 +58,7 @@ def write_faulty_yolo(folder: Path) -> Path:
     add("tiny.jpg", "0 0.2 0.2 0.2 0.202 0.202 0.202\n")
     add("twins.jpg", _SQUARE + "0 0.2 0.2 0.2 0.6 0.6 0.6 0.61 0.2\n")
     add("hidden.jpg", _SQUARE + "1 0.3 0.3 0.3 0.5 0.5 0.5 0.5 0.3\n")
+    add("crossed.jpg", "0 0.2 0.2 0.6 0.6 0.6 0.2 0.2 0.5\n")
     whole = encoded(".jpg", photo(1))
     add("truncated.jpg", _SQUARE, whole[: len(whole) // 2])
     add("nothing.jpg", _SQUARE, b"")

@@ -13,6 +13,7 @@ from segsweep.dataset.inspection import look
 from segsweep.dataset.inspection.consequences import CONSEQUENCES, HIDDEN, LEAK, NEAR, TINY, TWINS
 from segsweep.dataset.inspection.facts import Fault, Finding, Inspection
 from segsweep.dataset.inspection.text import to_text
+from segsweep.dataset.repair import UNTANGLED
 from segsweep.errors import DatasetError
 
 
@@ -32,14 +33,14 @@ def finding(facts: Inspection, rule: str) -> Finding:
 
 
 def test_a_dataset_with_faults_is_counted(facts):
-    assert (facts.images, facts.unreadable, facts.objects) == (26, 2, 24)
+    assert (facts.images, facts.unreadable, facts.objects) == (27, 2, 25)
     assert [(one.name, one.objects, one.images) for one in facts.classes] == [
-        (CAT, 21, 20),
+        (CAT, 22, 21),
         ("dog", 2, 2),
         ("bird", 1, 1),
         ("fish", 0, 0),
     ]
-    assert [(one.name, one.images, one.background) for one in facts.splits] == [("train", 23, 5), ("val", 3, 0)]
+    assert [(one.name, one.images, one.background) for one in facts.splits] == [("train", 24, 5), ("val", 3, 0)]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,7 @@ def test_a_dataset_with_faults_is_counted(facts):
         (TINY, "warning", ["tiny.jpg: object 0, 0.0 px"]),
         (TWINS, "warning", ["twins.jpg: objects 0 and 1, IoU 0.99"]),
         (HIDDEN, "warning", ["hidden.jpg: objects 0 and 1, 100%"]),
+        (UNTANGLED, "warning", ["crossed.jpg: object 0, 171.4 pixels in 2 parts"]),
     ],
 )
 def test_what_is_odd_about_an_image_is_found(facts, rule, severity, places):
@@ -106,7 +108,7 @@ def test_every_fault_has_its_place_and_what_training_makes_of_it(facts):
 def test_training_is_foretold(facts):
     training = facts.training
     assert training.is_direct
-    assert training.used == 18
+    assert training.used == 19
     assert training.dropped == {
         "the image cannot be read": 2,
         "the image is a GIF": 1,
@@ -136,13 +138,13 @@ def test_faults_come_first_and_every_finding_says_what_becomes_of_it(facts):
 
 def test_facts_are_json_and_text(facts):
     told = json.loads(json.dumps(facts.to_json()))
-    assert told["training"]["used"] == 18
+    assert told["training"]["used"] == 19
     assert len(told["copies"]["leaks"]) == 2
     text = to_text(facts)
     assert (
         "x coordinates must be fractions of the image's size, 0 to 1: 1\n    labels/train/outside.txt:1: 1.8\n" in text
     )
-    assert "Ultralytics would use 18 of 26 images; left out: 2 (the image cannot be read)" in text
+    assert "Ultralytics would use 19 of 27 images; left out: 2 (the image cannot be read)" in text
 
 
 def test_nothing_is_written_into_the_dataset(faulty, facts):
@@ -159,7 +161,7 @@ def test_several_processes_find_the_same(faulty, facts):
 def test_progress_is_told_image_by_image(faulty):
     told = []
     inspect(faulty, progress=lambda done, total: told.append((done, total)))
-    assert told == [(i, 26) for i in range(1, 27)]
+    assert told == [(i, 27) for i in range(1, 28)]
 
 
 def test_boxes_stop_the_training_of_a_split(make_yolo):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from segsweep.dataset import repair
 from segsweep.dataset.inspection import look
 
 TINY_PX = 4.0  # the mask grid of YOLOv8-seg is a quarter of the input: less than one of its cells
@@ -82,6 +83,17 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     ),
     NEAR: Consequence("counts one scene several times", "keeps them in one split"),
     BOXES: Consequence("refuses the whole split: not every object has a polygon", _REFUSED),
+    # What cleaning mends.
+    repair.CLIPPED: Consequence("cuts them at the edge when it draws them, not in their boxes", _MENDED),
+    repair.OUTSIDE: Consequence("leaves the whole image out, or keeps them without a pixel", _MENDED),
+    repair.UNTANGLED: Consequence("fills them by the even-odd rule: where they cross twice is a hole", _MENDED),
+    repair.TANGLED: Consequence("fills them by the even-odd rule", "leaves them as they are, and says so"),
+    repair.POINTS_REMOVED: Consequence("takes no notice", _MENDED),
+    repair.WOUND: Consequence("takes no notice", _MENDED),
+    repair.FLAT_PARTS: Consequence("takes no notice", _MENDED),
+    repair.FLAT: Consequence("keeps them as objects that no mask can match", _MENDED),
+    repair.DUPLICATES: Consequence("removes equal rows, keeps what differs in a digit or in the order", _MENDED),
+    repair.NOT_NUMBERS: Consequence("leaves the whole image out", _MENDED),
     # What readers mend or leave out.
     "images named by two splits, kept in the first": Consequence("trains and validates on the same image", _MENDED),
     "data.yaml names a folder that is not there": Consequence(

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from segsweep.dataset import repair
 from segsweep.dataset.inspection import look
 from segsweep.dataset.inspection.consequences import (
     BOXES,
     CROWDS,
     EMPTY_CLASS,
-    HIDDEN,
     HOLES,
     LEAK,
     NEAR,
     PARTS,
-    TINY,
-    TWINS,
     UNTRAINED_CLASS,
     consequence_of,
 )
@@ -31,20 +29,15 @@ _ORDER = (FAULT, WARNING, NOTE)
 _SEVERITY = {
     look.UNREADABLE: FAULT,
     look.MISLABELLED: NOTE,
-    look.TOO_SMALL: WARNING,
-    look.TURNED: WARNING,
     look.GREY_IMAGE: NOTE,
     look.PALETTE_IMAGE: NOTE,
-    look.CMYK_IMAGE: WARNING,
     look.ALPHA: NOTE,
-    look.DEEP: WARNING,
-    look.TRAILING: WARNING,
-    TINY: WARNING,
-    HIDDEN: WARNING,
-    TWINS: WARNING,
     CROWDS: NOTE,
     PARTS: NOTE,
     HOLES: NOTE,
+    repair.POINTS_REMOVED: NOTE,
+    repair.WOUND: NOTE,
+    repair.FLAT_PARTS: NOTE,
 }
 _EXAMPLES = 8
 
@@ -120,7 +113,7 @@ def _from_notes(dataset: RawDataset) -> Iterator[Finding]:
 def _from_images(tally: Tally) -> Iterator[Finding]:
     for rule, count in tally.counts.most_common():
         if rule not in (look.UNREADABLE, look.WRONG_SIZE):  # told one by one, as faults
-            yield _finding(rule, _SEVERITY[rule], count, tally.places[rule])
+            yield _finding(rule, _SEVERITY.get(rule, WARNING), count, tally.places[rule])
     if tally.verdicts["boxes"]:
         yield _finding(BOXES, WARNING, tally.verdicts["boxes"], [])
 

@@ -15,6 +15,7 @@ from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
 from segsweep.dataset.inspection.verdict import Verdict, judge_image, judge_labels
 from segsweep.dataset.picture import MIN_SIDE_PX, Decoded, read_upright
 from segsweep.dataset.records import ImageRecord, Instance
+from segsweep.dataset.repair import clean_instances
 from segsweep.errors import DatasetError, Problem
 
 # What can be the matter with an image file. The words are the keys of `consequences`.
@@ -94,6 +95,7 @@ class Look:
         hash: Perceptual hash; None if it cannot be read.
         oddities: What is odd about its file: rule and detail.
         problems: Why it cannot be used.
+        repairs: What would be mended about its shapes: rule, and object with detail.
         objects: Its objects without crowds, in order.
         crowds: Number of crowd regions.
         pairs: The worst of the objects that overlap, worst first.
@@ -108,6 +110,7 @@ class Look:
     hash: int | None
     oddities: tuple[tuple[str, str], ...]
     problems: tuple[Problem, ...]
+    repairs: tuple[tuple[str, str], ...]
     objects: tuple[Seen, ...]
     crowds: int
     pairs: tuple[Pair, ...]
@@ -144,6 +147,7 @@ def look(record: ImageRecord, label_classes: int | None) -> Look:
         hash=perceptual_hash(decoded.picture) if decoded else None,
         oddities=((WRONG_SIZE, ""),) * bool(problems and decoded) + _oddities(record.path, header, size, verdict),
         problems=problems,
+        repairs=_repairs(record.instances, (width, height), record.name),
         objects=objects,
         crowds=len(record.instances) - len(single),
         pairs=tuple(pairs[:_MOST_PAIRS]),
@@ -202,6 +206,11 @@ def _oddities(
     if verdict.is_rewritten:
         found.append((TRAILING, ""))
     return tuple(found)
+
+
+def _repairs(instances: Sequence[Instance], size: tuple[int, int], name: str) -> tuple[tuple[str, str], ...]:
+    _, actions = clean_instances(instances, size, name)
+    return tuple((one.rule, f"{one.record}, {one.detail}" if one.detail else one.record) for one in actions)
 
 
 def _objects(instances: Sequence[Instance], width: int, height: int) -> tuple[tuple[Seen, ...], list[Pair]]:

@@ -86,6 +86,8 @@ class Tally:
         self.problems += [(look.name, kind, problem) for problem in look.problems]
         for rule, detail in look.oddities:
             self.note(rule, f"{look.name}: {detail}" if detail else look.name)
+        for rule, detail in look.repairs:
+            self.note(rule, f"{look.name}: {detail}")
         self._judge(look)
         self._measure(look)
 

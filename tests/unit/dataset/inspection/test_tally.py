@@ -18,6 +18,7 @@ def seen(name: str, *objects: Seen, pairs: tuple[Pair, ...] = (), digest: int = 
         hash=digest,
         oddities=(),
         problems=(),
+        repairs=(),
         objects=objects,
         crowds=0,
         pairs=pairs,
