@@ -151,7 +151,8 @@ def _walk(corners: _Corners, offset: Ring) -> list[_Loop]:
     # The start is the ring's upper left corner: below and right of it lies the piece, or the hole.
     anchors = np.stack([x[starts] - 0.5, y[starts] + 0.5], axis=1) + offset
     return [
-        _Loop(walked[begin:end], hole, anchor)
+        # A hole turns against its outline, so that who fills by the non-zero rule sees the same.
+        _Loop(walked[begin:end][::-1] if hole else walked[begin:end], hole, anchor)
         for begin, end, hole, anchor in zip(borders[:-1], borders[1:], (~d[starts]).tolist(), anchors, strict=True)
     ]
 
