@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,17 @@ def test_an_object_that_is_not_written_is_counted_and_named(
     assert "  0.00000  images/val/val0.jpg: object 0, cat" in conversion.to_text().splitlines()
 
 
+def test_a_copy_of_a_picture_does_not_stand_in_for_another_that_lost_its_objects(
+    make_yolo: Callable[..., Path], tmp_path: Path, spoil: Callable[[Callable[[ImageRecord], ImageRecord]], None]
+):
+    source = make_yolo(dict.fromkeys(("train/a", "train/b", "train/c"), "0 0.1 0.1 0.1 0.9 0.9 0.9\n"))
+    for name in ("b", "c"):
+        (source / f"images/train/{name}.jpg").write_bytes((source / "images/train/a.jpg").read_bytes())
+    spoil(lambda record: replace(record, annotations=()) if record.name.endswith("b.jpg") else record)
+    conversion = convert(Source(source), tmp_path / "out", "cityscapes")  # which names images anew
+    assert (conversion.objects_in, conversion.objects_out, conversion.fidelity.lost) == (3, 2, 1)
+
+
 def test_objects_of_another_class_are_lost(
     small_yolo: Path, tmp_path: Path, spoil: Callable[[Callable[[ImageRecord], ImageRecord]], None]
 ):
@@ -99,12 +111,22 @@ def test_objects_of_another_class_are_lost(
     assert convert(Source(small_yolo), tmp_path / "out", "labelme").fidelity.min_iou < 0.5
 
 
-def test_classes_are_compared_by_name_whatever_their_order(make_coco: Callable[..., Path], tmp_path: Path):
-    square = [[1, 1, 9, 1, 9, 9, 1, 9]]
-    rows = [{"id": i, "image_id": 1, "category_id": i, "segmentation": square} for i in (3, 7)]
-    source = make_coco(rows, categories=[{"id": 7, "name": "cat"}, {"id": 3, "name": "dog"}])
-    conversion = convert(Source(source), tmp_path / "out", "labelme")
-    assert conversion.classes == ("dog", "cat")
+def test_classes_are_compared_by_name_whatever_their_order(
+    small_yolo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def read_in_another_order(source: Path, *args: Any) -> RawDataset:
+        if source == small_yolo:
+            return read_dataset(source, *args)
+        dataset = read_dataset(source, "coco")  # in memory: what goes to the spool cannot be loaded yet
+        images = [
+            replace(record, annotations=tuple(replace(one, category=1 - one.category) for one in record.instances))
+            for record in dataset.images
+        ]
+        return replace(dataset, classes=dataset.classes[::-1], images=tuple(images))
+
+    monkeypatch.setattr(module, "read_dataset", read_in_another_order)
+    conversion = convert(Source(small_yolo), tmp_path / "out", "coco")
+    assert conversion.classes == ("cat", "dog")
     assert conversion.fidelity.min_iou == 1.0
 
 
