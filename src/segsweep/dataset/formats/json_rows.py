@@ -202,7 +202,7 @@ class _Window:
             if not cut_short or not self._more():
                 self._refuse(exc.msg, exc.pos)
             return None
-        if end == len(text) and self._more():  # a number may go on
+        if end > len(text) - _CUT_SHORT and self._more():  # a number may go on
             return None
         return value, end
 
@@ -232,8 +232,7 @@ class _Window:
         offset = self._start + len(self._text[:at].encode())
         line, start, seen = 1, 0, 0
         self._file.seek(0)
-        while seen < offset:
-            data = self._file.read(min(_WINDOW, offset - seen))
+        while data := self._file.read(min(_WINDOW, offset - seen)):
             line += data.count(b"\n")
             start = max(start, seen + data.rfind(b"\n") + 1) if b"\n" in data else start
             seen += len(data)
