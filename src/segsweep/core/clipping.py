@@ -44,10 +44,10 @@ def _cut(rings: Sequence[Ring], axis: int, line: float, side: int) -> list[Ring]
     whole: list[Ring] = []
     pieces: list[Ring] = []
     for ring in rings:
-        distance = side * (ring[:, axis] - line)
-        inside = distance > 0
-        if distance.min() >= 0 and inside.any():
-            whole.append(ring)  # it may touch the line
+        # A point on the line is outside: an edge along the line is then made anew where it still is an edge.
+        inside = side * (ring[:, axis] - line) > 0
+        if inside.all():
+            whole.append(ring)
         elif inside.any():
             pieces += _pieces(ring, inside, axis, line)
     return whole + _close(pieces, 1 - axis)

@@ -106,8 +106,10 @@ def _containment(rings: Sequence[Ring]) -> npt.NDArray[np.bool_] | None:
     for i, ring in enumerate(rings):
         low, high = ring.min(axis=0), ring.max(axis=0)
         for j, points in enumerate(middles):
-            if i == j or areas[j] >= areas[i] or not ((points >= low) & (points <= high)).all():
+            if i == j or areas[j] > areas[i] or not ((points >= low) & (points <= high)).all():
                 continue
+            if areas[j] == areas[i]:
+                return None
             inside = encloses(ring, points)
             if inside.any() != inside.all():
                 return None
