@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from segsweep.core.coverage import Coverage, cover, overlaps
+from segsweep.core.geometry import Part
 from segsweep.dataset.duplicates import perceptual_hash
 from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
 from segsweep.dataset.inspection.verdict import Verdict, judge_image, judge_labels
@@ -46,6 +47,8 @@ _LEAST_SHARE = 0.01  # overlaps below are borders that touch
 _MOST_PAIRS = 20  # of one image that are remembered one by one
 _MOST_COMPARED = 2000  # objects of an image, each with each: more would fill the memory
 _LOOK_PX = (64, 64)  # twice the thumbnail that a hash is made of
+_FAR = 1000.0  # sides of the image
+_NOWHERE = (Part(np.zeros((3, 2))),)  # measures as nothing
 _MOST_GRID = 1 << 22  # pixels of the grid that shapes are compared on
 
 
@@ -136,7 +139,7 @@ def look(record: ImageRecord, label_classes: int | None) -> Look:
     if label_classes is not None and not (verdict.drops or verdict.stops):
         told = judge_labels(_label_bytes(record.path), label_classes)
         verdict = Verdict(told.drops, told.removed_rows, told.lacks_labels, told.is_boxes, verdict.is_rewritten)
-    single = [one for one in record.instances if not one.crowd]
+    single = [one if lies_near(one) else replace(one, parts=_NOWHERE) for one in record.instances if not one.crowd]
     width, height = size or record.size or (TRAINING_PX, TRAINING_PX)
     objects, pairs = _objects(single, width, height)
     return Look(
@@ -154,6 +157,11 @@ def look(record: ImageRecord, label_classes: int | None) -> Look:
         overlapping=len(pairs),
         verdict=verdict,
     )
+
+
+def lies_near(instance: Instance) -> bool:
+    """Whether an object's coordinates are numbers, and none so far from the image that it cannot be drawn."""
+    return all(bool((np.abs(ring) < _FAR).all()) for part in instance.parts for ring in part.rings)
 
 
 def label_path(image: Path) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 
 from segsweep.core.geometry import Part, Ring, fill
 from segsweep.dataset.inspection.facts import Cluster, Inspection, Overlap
+from segsweep.dataset.inspection.look import lies_near
 from segsweep.dataset.picture import Picture, read_picture
 from segsweep.dataset.preview import Preview
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset
@@ -112,6 +113,8 @@ def _of_objects(record: ImageRecord, numbers: Sequence[int], caption: str) -> Pr
         return None
     height, width = picture.shape[:2]
     single = [one for one in record.instances if not one.crowd]
+    if not all(lies_near(single[i]) for i in numbers):
+        return None
     left, top, side = _window([single[i] for i in numbers], width, height)
     right, bottom = min(width, left + side), min(height, top + side)
     scale = _SQUARE_PX / side
@@ -119,6 +122,8 @@ def _of_objects(record: ImageRecord, numbers: Sequence[int], caption: str) -> Pr
     drawn = _resized(picture[top:bottom, left:right], *size)
     origin, across = np.array([left, top]), np.array([width, height])
     for index, one in enumerate(single):
+        if not lies_near(one):
+            continue
         parts = [_mapped(part, lambda ring: (ring * across - origin) * scale) for part in one.parts]
         _draw(drawn, parts, _TINTS[numbers.index(index) % len(_TINTS)] if index in numbers else None)
     return _encoded(drawn, caption)

@@ -76,3 +76,13 @@ def test_an_image_that_is_gone_is_a_problem(tmp_path):
 )
 def test_labels_lie_where_ultralytics_looks(image, labels):
     assert label_path(Path(image)) == Path(labels)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e300, -5e4])
+def test_coordinates_that_cannot_be_drawn_measure_as_nothing(wrong, tmp_path):
+    far = box(0.0, 0.0, 0.5, 0.5)
+    far[1, 0] = wrong
+    near = Part(box(0.0, 0.0, 0.5, 1.0))
+    found = look(record(tmp_path, Instance(0, (Part(far),)), Instance(0, (near,))), None)
+    assert [one.side_px for one in found.objects] == [0.0, pytest.approx(320.0)]
+    assert found.pairs == ()

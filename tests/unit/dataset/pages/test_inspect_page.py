@@ -12,11 +12,13 @@ import pytest
 
 from faulty import HOSTILE, write_faulty_yolo
 from outline import Outline
+from segsweep.core.geometry import Part
 from segsweep.dataset.formats.registry import read_dataset
 from segsweep.dataset.inspect import InspectOptions, inspect, inspect_dataset
-from segsweep.dataset.inspection.facts import Fault, Inspection
+from segsweep.dataset.inspection.facts import Fault, Inspection, ObjectPlace
 from segsweep.dataset.pages.inspect_page import headline, inspect_page
 from segsweep.dataset.pages.shots import Shots, take_shots
+from segsweep.dataset.records import Instance
 
 NOTHING = Shots({}, (), (), ())
 
@@ -146,3 +148,18 @@ def test_many_faults_are_shown_in_part(drawn):
     page = inspect_page(facts, NOTHING).decode()
     assert "1,034 more in --json" in page
     assert len(page) < 200_000
+
+
+def test_an_object_that_cannot_be_drawn_has_no_picture_and_spoils_none(drawn, raw):
+    facts, _ = drawn
+    dataset = read_dataset(raw, None)
+    nowhere = Instance(0, (Part(np.array([[0.1, 0.1], [np.nan, 0.2], [0.3, 0.3]])),))
+    images = tuple(
+        replace(one, annotations=(*one.instances, nowhere)) if one.name.endswith("good.jpg") else one
+        for one in dataset.images
+    )
+    spoiled = replace(dataset, images=images)
+    place = ObjectPlace("images/train/good.jpg", 2, "dog", 0.0)
+    shots = take_shots(spoiled, replace(facts, smallest=(place,)))
+    assert shots.smallest == ()
+    assert [one.caption for one in shots.classes["dog"]] == ["hidden.jpg", "good.jpg"]
