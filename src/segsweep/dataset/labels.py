@@ -13,12 +13,13 @@ from segsweep.dataset.records import Findings, Instance
 # Ultralytics drops the whole image when a coordinate is beyond this (data/utils.py, verify_image_label).
 TOLERANCE = 0.01 + 1e-9
 
-# No label file of one image is honestly larger: 16 MiB hold 800,000 points.
-MOST_LABEL_BYTES = 1 << 24
+# No label file of one image is honestly larger: 8 MiB hold 400,000 points.
+MOST_LABEL_BYTES = 1 << 23
 
 _DECIMALS = 6
 _THIN_ABOVE = 200  # vertices
 _THIN_PX = 0.25
+_PIECE = 2048  # vertices
 
 
 def format_labels(instances: Sequence[Instance], width: int, height: int) -> str:
@@ -97,8 +98,14 @@ def _thinned(part: Part) -> Part:
 def _thin(ring: Ring) -> Ring:
     if len(ring) <= _THIN_ABOVE:
         return ring
-    thin = cv2.approxPolyDP(ring.astype(np.float32), _THIN_PX, closed=True).reshape(-1, 2).astype(np.float64)
-    return thin if len(thin) >= 3 else ring
+    # Douglas and Peucker's algorithm takes the square of the vertices where they zigzag: very long rings go in pieces.
+    line = np.concatenate([ring, ring[:1]]).astype(np.float32)
+    pieces = [line[at : at + _PIECE + 1] for at in range(0, len(ring), _PIECE)]
+    if len(pieces) == 1:
+        thin = cv2.approxPolyDP(line[:-1], _THIN_PX, closed=True).reshape(-1, 2)
+    else:
+        thin = np.concatenate([cv2.approxPolyDP(one, _THIN_PX, closed=False).reshape(-1, 2)[:-1] for one in pieces])
+    return thin.astype(np.float64) if len(thin) >= 3 else ring
 
 
 def _parse_class(token: str, position: dict[int, int], at: str, findings: Findings) -> int | None:

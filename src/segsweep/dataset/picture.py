@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
 from segsweep.errors import DatasetError, Problem
-from segsweep.storage.plain import open_plain
+from segsweep.storage.plain import open_plain, read_plain
 
 Picture = npt.NDArray[np.uint8]
 
@@ -108,7 +107,7 @@ def picture_size(path: Path) -> tuple[int, int]:
     Raises:
         DatasetError: The file is not there, too large, or no image.
     """
-    header = read_header(_read(path, _HEADER_BYTES)) or read_header(_read(path))
+    header = read_header(_read_head(path)) or read_header(_read(path))
     if header is None:
         return read_upright(path).size
     _check_pixels(header, path)
@@ -122,19 +121,23 @@ def encode_jpeg(picture: Picture) -> bytes:
     return bytes(data.tobytes())
 
 
-def _read(path: Path, limit: int = MAX_BYTES) -> bytes:
+def _read_head(path: Path) -> bytes:
     try:
         with open_plain(path) as file:
-            # As many as there are: a buffer for the limit would be made, however small the file is.
-            return file.read(min(limit, os.fstat(file.fileno()).st_size))
+            return file.read(_HEADER_BYTES)
+    except OSError as exc:
+        raise DatasetError(Problem(str(path), f"the image cannot be read: {exc.strerror}")) from exc
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_plain(path, MAX_BYTES)
     except OSError as exc:
         raise DatasetError(Problem(str(path), f"the image cannot be read: {exc.strerror}")) from exc
 
 
 def _load(path: Path) -> bytes:
-    data = _read(path, MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise DatasetError(Problem(str(path), f"an image file must be at most {MAX_BYTES >> 20} MiB"))
+    data = _read(path)
     if _is_truncated(data):
         fix = "copy it again, or remove it and its labels"
         raise DatasetError(Problem(str(path), "the image is truncated", fix=fix))

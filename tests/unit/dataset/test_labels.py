@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segsweep.core.geometry import Mask, Part, fill, overlap, trace
+from segsweep.core.geometry import Mask, Part, area, fill, overlap, trace
 from segsweep.dataset.labels import format_labels, parse_labels
 from segsweep.dataset.records import Findings, Instance
 
@@ -77,6 +77,24 @@ def test_an_outline_of_very_many_points_is_thinned_to_what_the_pixels_show():
     (back,) = parse_labels(row, "a.txt", [0], findings)
     masks = [fill([part.scaled(256, 256)], 256, 256) for part in (Part(ring), back.parts[0])]
     assert overlap(*masks) > 0.99
+
+
+def test_a_scribble_of_a_hundred_thousand_points_is_thinned_in_no_time_and_stays_where_it_is():
+    angles = np.linspace(0, 2 * np.pi, 100_000, endpoint=False)
+    radii = np.where(np.arange(100_000) % 2, 0.45, 0.1)
+    ring = 0.5 + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    row = format_labels([Instance(0, (Part(ring),))], 64, 64)
+    written = np.array(row.split()[1:], dtype=float).reshape(-1, 2)
+    assert np.abs(written.min(axis=0) - ring.min(axis=0)).max() < 0.25 / 64
+    assert np.abs(written.max(axis=0) - ring.max(axis=0)).max() < 0.25 / 64
+
+
+def test_a_long_smooth_outline_is_thinned_as_well_in_pieces():
+    angles = np.linspace(0, 2 * np.pi, 50_000, endpoint=False)
+    ring = 0.5 + 0.4 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    written = np.array(format_labels([Instance(0, (Part(ring),))], 640, 640).split()[1:], dtype=float).reshape(-1, 2)
+    assert len(written) < 200
+    assert area(written) == pytest.approx(np.pi * 0.16, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import operator
 import re
 import reprlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -58,7 +60,10 @@ class CocoFormat:
         if not files:
             fix = "name the JSON file itself, or another --format"
             raise DatasetError(Problem(str(source), "must hold annotations/*.json or *.json", fix=fix))
-        root = source if source.is_dir() else source.parent
+        with _no_garbage():
+            return self._read(files, source if source.is_dir() else source.parent, keep)
+
+    def _read(self, files: Sequence[Path], root: Path, keep: Keep) -> RawDataset:
         findings = Findings()
         documents = [document for file in files if (document := read_document(file, root, findings))]
         classes = _read_classes(documents, findings)
@@ -91,6 +96,18 @@ class CocoFormat:
         write_documents(dataset, folder)
 
 
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Let the collector of cyclic garbage rest: rows have none, and it would walk through all that is kept."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str]:
     ids: dict[str, int] = {}
     supers = set()
@@ -108,7 +125,8 @@ def _read_classes(documents: Sequence[Document], findings: Findings) -> list[str
                 continue
             known[category_id] = name
             ids.setdefault(name, category_id)
-            supers.add(str(row["supercategory"]))
+            if isinstance(row["supercategory"], str):
+                supers.add(row["supercategory"])
             if category_id in document.used:
                 in_use.add(name)
     # Roboflow lists the project itself as a category 0 that nothing is annotated with.

@@ -11,7 +11,7 @@ import numpy as np
 
 from segsweep.core.geometry import Part, area
 from segsweep.core.outline import trace_columns
-from segsweep.dataset.formats.rle import decode_changes, decode_counts
+from segsweep.dataset.formats.rle import Counts, decode_changes, parse_counts
 from segsweep.dataset.labels import clip
 from segsweep.dataset.records import Findings
 
@@ -34,28 +34,31 @@ def read_polygons(segmentations: Sequence[Any], sizes: Sequence[Size | None]) ->
     values = array("d")
     polygons: list[list[Any]] = []
     counts = []  # polygons of each annotation
-    scales: list[Size] = []
+    scales: list[Size] = []  # of each polygon
     for segmentation, size in zip(segmentations, sizes, strict=True):
         count = _append(segmentation, values, polygons) if size and type(segmentation) is list else 0
         counts.append(count)
-        if size:
+        if size and count:
             scales += [size] * count
     if not polygons:
         return [None] * len(counts)
-    lengths = np.array([len(polygon) for polygon in polygons]) // 2
+    lengths = np.array([len(polygon) for polygon in polygons]) >> 1
     ends = np.cumsum(lengths)
     starts = ends - lengths
     pixels = np.frombuffer(values).reshape(-1, 2)
     points = pixels / np.repeat(np.array(scales), lengths, axis=0)
     right = _are_right(points, starts, lengths)
-    # True and False count as 1 and 0 in an array; no coordinates of ours may be one of them.
+    # In an array true and false are 1 and 0, but they are no coordinates.
     for index in np.flatnonzero(np.logical_or.reduceat(((pixels == 0) | (pixels == 1)).any(axis=1), starts)).tolist():
         right[index] = right[index] and bool not in set(map(type, polygons[index]))
-    parts = [
-        Part(points[start:end]) if fine else None
-        for start, end, fine in zip(starts.tolist(), ends.tolist(), right, strict=True)
-    ]
-    return _grouped(parts, counts)
+    parts = [Part(points[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+    grouped: list[tuple[Part, ...] | None] = []
+    first = 0
+    for count in counts:
+        last = first + count
+        grouped.append(tuple(parts[first:last]) if count and all(right[first:last]) else None)
+        first = last
+    return grouped
 
 
 def read_shape(segmentation: Any, size: Size, at: str, findings: Findings) -> tuple[Part, ...]:
@@ -100,22 +103,12 @@ def _are_right(points: Any, starts: Any, lengths: Any) -> list[bool]:
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
     inside = ((low >= 0) & (high <= 1)).all(axis=1)
     # The shoelace formula from each ring's first point, which is then the origin: the step to the next ring adds 0.
-    x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
     steps = np.zeros(len(points))
-    steps[:-1] = x[:-1] * y[1:] - y[:-1] * x[1:]
+    with np.errstate(over="ignore", invalid="ignore"):  # coordinates of 1e308: such a ring is not inside anyway
+        x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
+        steps[:-1] = x[:-1] * y[1:] - y[:-1] * x[1:]
     right: list[bool] = (inside & (np.abs(np.add.reduceat(steps, starts)) > _SURE_AREA)).tolist()
     return right
-
-
-def _grouped(parts: Sequence[Part | None], counts: Sequence[int]) -> list[tuple[Part, ...] | None]:
-    """The parts of each annotation; None where there are none or one of them is."""
-    grouped: list[tuple[Part, ...] | None] = []
-    first = 0
-    for count in counts:
-        own = tuple(part for part in parts[first : first + count] if part is not None)
-        grouped.append(own if count and len(own) == count else None)
-        first += count
-    return grouped
 
 
 def _read_polygon(polygon: Any, size: Size, at: str, findings: Findings) -> Part | None:
@@ -143,10 +136,12 @@ def _read_mask(rle: dict[Any, Any], size: Size, at: str, findings: Findings) -> 
     counts = rle.get("counts")
     try:
         if isinstance(counts, str):
-            counts = decode_counts(counts)
-        if not isinstance(counts, list) or not all(type(count) is int for count in counts):
+            runs: Counts = parse_counts(counts)
+        elif isinstance(counts, list) and set(map(type, counts)) <= {int}:
+            runs = counts
+        else:
             raise ValueError("it must be text or a list of whole numbers")
-        parts = trace_columns(decode_changes(counts, height, width), height)
+        parts = trace_columns(decode_changes(runs, height, width), height)
     except ValueError as exc:
         rule = f"cannot be decoded: {exc}"
         findings.fault(at, rule, field="segmentation.counts", value=reprlib.repr(counts))

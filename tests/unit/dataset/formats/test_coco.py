@@ -231,3 +231,20 @@ def test_what_is_written_reads_back_with_holes_parts_crowds_and_splits(tmp_path:
         assert [(one.category, one.crowd) for one in record.instances] == [(0, False), (1, False), (0, True)]
         for index, mask in enumerate([holed, cut, square_mask()]):
             assert np.array_equal(mask_of(record, index), mask)
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308, float("inf"), float("nan")])
+def test_coordinates_that_overflow_are_told_and_warn_of_nothing(make_coco: Callable[..., Path], value: float):
+    rows = [
+        {"id": i, "image_id": 1, "category_id": 1, "segmentation": [[value, 1, -value, 9, 9, value]]} for i in (1, 2)
+    ]
+    (problem,) = CocoFormat().read(make_coco(rows)).problems
+    assert "fractions of the image's size" in problem.rule
+
+
+def test_a_supercategory_nested_too_deep_to_print_is_none(make_coco: Callable[..., Path]):
+    folder = make_coco([{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 1, 9, 9, 9]]}])
+    file = folder / "annotations.json"
+    nested = "[" * 900 + "]" * 900
+    file.write_text(file.read_text().replace('"name": "cat"', f'"name": "cat", "supercategory": {nested}'))
+    assert CocoFormat().read(folder).problems == ()
