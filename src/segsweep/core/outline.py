@@ -7,7 +7,6 @@ turn, no run reaching over the end of its line. Lines are columns in a run-lengt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -67,75 +66,71 @@ def _corners(changes: Changes, length: int) -> _Corners:
     ends[1::2] = True
     after = changes  # the corner between its line and the one before, named as changes are
     before = changes + (length + 1)  # the corner between its line and the one behind
-    rank_in_before = np.searchsorted(before, after)
-    rank_in_after = np.searchsorted(after, before)
+    # A line holds an even number of changes, so the parity of all changes up to a corner says what is set there.
+    rank_in_before, rank_in_after = np.searchsorted(before, after), np.searchsorted(after, before)
     opposite = np.minimum(rank_in_before, len(before) - 1)
     shared = before[opposite] == after
-    alone_before = np.ones(len(before), np.bool_)
-    alone_before[opposite[shared]] = False
-    # A line holds an even number of changes, so the parity of all changes up to a corner says what is set there.
-    inside_before = (rank_in_before & 1).astype(np.bool_)
-    inside_after = (rank_in_after & 1).astype(np.bool_)
-    crossing = shared & (ends[opposite] != ends)
-    one, both, other = ~shared, crossing, alone_before
-    code = np.concatenate([after[one], after[both], before[other]])
-    ends_before = np.concatenate([inside_before[one], ends[opposite[both]], ends[other]])
-    begins_before = np.concatenate([inside_before[one], ~ends[opposite[both]], ~ends[other]])
-    ends_after = np.concatenate([ends[one], ends[both], inside_after[other]])
-    begins_after = np.concatenate([~ends[one], ~ends[both], inside_after[other]])
-    line, position = np.divmod(code, length + 1)
-    return _Corners(line, position, ends_before, ends_after, begins_before, begins_after)
-
-
-@dataclass(frozen=True)
-class _Loop:
-    """One ring.
-
-    Attributes:
-        points: (n, 2).
-        is_hole: Whether it goes round what is not set.
-        anchor: Centre of the pixel left of its upper left corner: of a hole, in the piece around it.
-    """
-
-    points: Ring
-    is_hole: bool
-    anchor: Ring
+    alone = np.ones(len(before), np.bool_)
+    alone[opposite[shared]] = False
+    one, both, other = np.flatnonzero(~shared), np.flatnonzero(shared & (ends[opposite] != ends)), np.flatnonzero(alone)
+    inside_before, inside_after = (rank_in_before[one] & 1) == 1, (rank_in_after[other] & 1) == 1
+    ends_one, ends_both, ends_other, ends_opposite = ends[one], ends[both], ends[other], ends[opposite[both]]
+    line, position = np.divmod(np.concatenate([after[one], after[both], before[other]]), length + 1)
+    return _Corners(
+        line,
+        position,
+        np.concatenate([inside_before, ends_opposite, ends_other]),
+        np.concatenate([ends_one, ends_both, inside_after]),
+        np.concatenate([inside_before, ~ends_opposite, ~ends_other]),
+        np.concatenate([~ends_one, ~ends_both, inside_after]),
+    )
 
 
 def _outlines(corners: _Corners, offset: Ring) -> tuple[Part, ...]:
-    loops = _walk(corners, offset)
-    exteriors = [loop.points for loop in loops if not loop.is_hole]
+    loops, is_hole, starts = _walk(corners, offset)
+    exteriors = [loop for loop, hole in zip(loops, is_hole, strict=True) if not hole]
+    if len(exteriors) == len(loops):
+        return tuple(Part(exterior) for exterior in exteriors)
     holes: list[list[Ring]] = [[] for _ in exteriors]
-    for loop in loops:
-        if loop.is_hole:
-            around = [i for i, ring in enumerate(exteriors) if encloses(ring, loop.anchor)]
-            holes[min(around, key=lambda i: area(exteriors[i]))].append(loop.points)
+    for loop, hole, start in zip(loops, is_hole, starts, strict=True):
+        if hole:
+            # Left of a hole's upper left corner lies a pixel of the piece around it.
+            pixel = start + np.array([-0.5, 0.5])
+            around = [i for i, ring in enumerate(exteriors) if encloses(ring, pixel)]
+            # It turns against its outline, so that who fills by the non-zero rule sees the same.
+            holes[min(around, key=lambda i: area(exteriors[i]))].append(loop[::-1])
     return tuple(Part(exterior, tuple(cut)) for exterior, cut in zip(exteriors, holes, strict=True))
 
 
-def _walk(corners: _Corners, offset: Ring) -> list[_Loop]:
-    """Pair the corners along rows and along columns; following the pairs in turn walks each ring."""
+def _walk(corners: _Corners, offset: Ring) -> tuple[list[Ring], list[bool], Ring]:
+    """Pair the corners along rows and along columns; following the pairs in turn walks each ring.
+
+    Returns:
+        The rings, whether each goes round what is not set, and the upper left corner of each, (n, 2).
+    """
     crossing = (corners.up_left == corners.down_right) & (corners.up_right == corners.down_left)
     # Two rings meet in a crossing, one around each of the two pixels that are set.
     again = np.flatnonzero(crossing)
-    twice = np.concatenate([np.arange(len(crossing)), again])
-    x, y, a, b, c, d = (values[twice] for values in corners)
-    second = np.zeros(len(twice), np.bool_)
-    second[len(crossing) :] = True
-    # At a crossing the set pixels are a and d, or b and c; the upper one is walked by the first node.
-    goes_right = np.where(crossing[twice], a == second, b != d)
-    goes_down = np.where(crossing[twice], second, c != d)
-    points = np.empty((len(twice), 2))
+    if again.size:
+        corners = _Corners(*(np.concatenate([values, values[again]]) for values in corners))
+    x, y, a, b, c, d = corners
+    goes_right, goes_down = b != d, c != d
+    if again.size:
+        # The set pixels are a and d, or b and c; the upper one is walked by the first corner.
+        second = np.arange(len(x)) >= len(crossing)
+        crossing = np.concatenate([crossing, crossing[again]])
+        goes_right = np.where(crossing, a == second, goes_right)
+        goes_down = np.where(crossing, second, goes_down)
+    points = np.empty((len(x), 2))
     points[:, 0] = x - INSET_PX * np.where(goes_down, c, a)
     points[:, 1] = y - INSET_PX * np.where(goes_right, b, a)
-    points += offset
-    by_row = np.argsort((y * (int(x.max()) + 1) + x) * 2 + goes_right)
+    by_row = np.argsort((y << 32) + (x << 1) + goes_right)
     along_row = _partners(by_row)
-    along_column = _partners(np.argsort((x * (int(y.max()) + 1) + y) * 2 + goes_down))
+    along_column = _partners(np.argsort((x << 32) + (y << 1) + goes_down))
     starts: list[int] = []
     nodes: list[int] = []
-    borders = [0]
-    seen = [False] * len(twice)
+    ends: list[int] = []
+    seen = [False] * len(x)
     for start in by_row.tolist():
         if seen[start]:
             continue
@@ -146,15 +141,11 @@ def _walk(corners: _Corners, offset: Ring) -> list[_Loop]:
             seen[node] = seen[other] = True
             nodes += (node, other)
             node = along_column[other]
-        borders.append(len(nodes))
-    walked = points[nodes]
+        ends.append(len(nodes))
+    walked = points[nodes] + offset
+    rings = [walked[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
     # The start is the ring's upper left corner: below and right of it lies the piece, or the hole.
-    anchors = np.stack([x[starts] - 0.5, y[starts] + 0.5], axis=1) + offset
-    return [
-        # A hole turns against its outline, so that who fills by the non-zero rule sees the same.
-        _Loop(walked[begin:end][::-1] if hole else walked[begin:end], hole, anchor)
-        for begin, end, hole, anchor in zip(borders[:-1], borders[1:], (~d[starts]).tolist(), anchors, strict=True)
-    ]
+    return rings, (~d[starts]).tolist(), np.stack([x[starts], y[starts]], axis=1) + offset
 
 
 def _partners(order: npt.NDArray[np.intp]) -> list[int]:

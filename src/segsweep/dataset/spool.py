@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import struct
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -111,8 +112,8 @@ def _encode(instances: Sequence[Instance]) -> bytes:
 
 
 def _decode(data: bytes) -> list[Instance]:
-    size = int(np.frombuffer(data, np.int64, 1)[0])
-    numbers = iter(np.frombuffer(data, np.int64, size, offset=8).tolist())
+    (size,) = struct.unpack_from("q", data)
+    numbers = iter(struct.unpack_from(f"{size}q", data, 8))
     points = np.frombuffer(data, np.float64, offset=8 + 8 * size).reshape(-1, 2)
     start = 0
     instances = []

@@ -145,7 +145,7 @@ class _Contents:
                 category_id = row.get("category_id")
                 if type(category_id) is int:
                     self._used.add(category_id)
-                self._hashes.append(hash(annotation_key(row)))
+                self._hashes.append(_rough_hash(row))
         else:
             self._kept[key] += [{field: row.get(field) for field in _FIELDS[key]} for row in member.rows]
 
@@ -166,6 +166,15 @@ class _Contents:
             twins=_repeated(self._hashes),
             offset=self._offsets["annotations"],
         )
+
+
+def _rough_hash(row: Mapping[str, Any]) -> int:
+    """The same for annotations that are the same, and seldom for others: of a polygon, its length and some numbers."""
+    try:
+        polygon = row["segmentation"][0]
+        return hash((row.get("image_id"), row.get("category_id"), len(polygon), *polygon[:4], polygon[-1]))
+    except (LookupError, TypeError):  # a mask, or something else that a closer look will refuse
+        return hash(annotation_key(row))
 
 
 def _repeated(hashes: array[int]) -> frozenset[int]:

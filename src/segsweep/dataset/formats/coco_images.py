@@ -56,14 +56,14 @@ def find_images(document: Document, sizes: Mapping[int, Size], root: Path, findi
         size = None if image_id is None else left.pop(image_id, None)
         if image_id is None or size is None:
             continue
-        # A Path for each guess would take as long as to parse the row.
+        # Text is tried first: a Path for each guess would take as long as to parse the row.
         place = next((folder for folder in folders if os.path.isfile(f"{folder}/{file_name}")), None)  # noqa: PTH113
         if place is None:
             fix = f"looked in {', '.join(shown(folder, root) for folder in folders)}"
             findings.fault(f"{where}: images[{i}]", "the image file is not there", value=_printable(file_name), fix=fix)
             continue
         path = place / file_name
-        yield ImageFile(image_id, path, shown(path, root), size)
+        yield ImageFile(image_id, path, str(path).removeprefix(f"{root}/"), size)
 
 
 def _problem(row: Mapping[str, Any], sizes: Mapping[int, Size]) -> tuple[str, str, str] | None:

@@ -18,6 +18,10 @@ from segsweep.core.outline import Changes
 
 _WRONG = re.compile(r"[^0-o]")
 _MOST_CHARACTERS = 8  # of one run, five bits each: more than any image has pixels, and sums stay below 64 bits
+_LONGEST = 1 << (5 * _MOST_CHARACTERS)
+
+
+Counts = Sequence[int] | npt.NDArray[np.int64]
 
 
 def decode_counts(text: str) -> list[int]:
@@ -26,11 +30,17 @@ def decode_counts(text: str) -> list[int]:
     Raises:
         ValueError: The text ends inside a run or holds other characters.
     """
+    found: list[int] = parse_counts(text).tolist()
+    return found
+
+
+def parse_counts(text: str) -> npt.NDArray[np.int64]:
+    """As `decode_counts`, as an array."""
     if wrong := _WRONG.search(text):
         raise ValueError(f"{wrong[0]!r} is no character of a compressed mask")
     bits = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     if not bits.size:
-        return []
+        return bits
     last = np.flatnonzero(bits < 32)
     if not last.size or last[-1] != bits.size - 1:
         raise ValueError("it ends inside a run")
@@ -41,11 +51,9 @@ def decode_counts(text: str) -> list[int]:
     shift = 5 * (np.arange(bits.size) - np.repeat(first, length))
     values = np.add.reduceat((bits & 31) << shift, first)
     values -= np.where(bits[last] & 16, np.left_shift(1, 5 * length), 0)
-    counts = values.copy()
-    counts[1::2] = np.cumsum(values[1::2])
-    counts[2::2] = np.cumsum(values[2::2])
-    found: list[int] = counts.tolist()
-    return found
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values
 
 
 def encode_counts(counts: Sequence[int]) -> str:
@@ -64,7 +72,7 @@ def encode_counts(counts: Sequence[int]) -> str:
     return text.decode("ascii")
 
 
-def decode_changes(counts: Sequence[int], height: int, width: int) -> Changes:
+def decode_changes(counts: Counts, height: int, width: int) -> Changes:
     """Where the mask changes along its columns, for `trace_columns`: no pixel is ever set.
 
     Raises:
@@ -84,7 +92,7 @@ def decode_changes(counts: Sequence[int], height: int, width: int) -> Changes:
     return (np.stack([top, bottom], axis=1) + (column * (height + 1))[:, None]).ravel()
 
 
-def decode_mask(counts: Sequence[int], height: int, width: int) -> Mask:
+def decode_mask(counts: Counts, height: int, width: int) -> Mask:
     """Mask from runs, (height, width).
 
     Raises:
@@ -125,14 +133,19 @@ def encode_window(mask: Mask, at: tuple[int, int], height: int, width: int) -> l
     return counts if counts[-1] else counts[:-1]
 
 
-def _set_runs(counts: Sequence[int], height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _set_runs(counts: Counts, height: int, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Where each run of set pixels begins and ends, counted down the columns; none is empty, no two meet."""
-    if sum(counts) != height * width:  # in whole numbers of any size, before they become 64 bits
-        raise ValueError(f"the runs cover {sum(counts)} pixels, the image has {height * width}")
-    if min(counts) < 0:
+    if not isinstance(counts, np.ndarray):
+        if any(abs(count) > _LONGEST for count in (min(counts, default=0), max(counts, default=0))):
+            raise ValueError("a run is longer than any image")
+        counts = np.array(counts, np.int64)
+    covered = int(counts.sum())
+    if covered != height * width:
+        raise ValueError(f"the runs cover {covered} pixels, the image has {height * width}")
+    if counts.min() < 0:
         raise ValueError("a run is negative")
-    changes = np.cumsum(np.array(counts, np.int64))[: len(counts) - len(counts) % 2]
-    if 0 in counts[1:]:  # runs on both sides of an empty one are one run
+    changes = np.cumsum(counts)[: len(counts) - len(counts) % 2]
+    if not counts[1:].all():  # runs on both sides of an empty one are one run
         changes, times = np.unique(changes, return_counts=True)
         changes = changes[times % 2 == 1]
     return changes[0::2], changes[1::2]
