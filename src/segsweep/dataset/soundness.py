@@ -56,18 +56,31 @@ def look(instances: Sequence[Instance]) -> Look:
             rings.append(part.exterior)
             rings += part.holes
     lengths = np.array([len(ring) for ring in rings], dtype=np.int64)
-    if not all(one.parts for one in instances) or lengths.min() < 3:
-        return Look(np.zeros(len(instances), np.bool_), *np.zeros((2, len(instances), 2)))
+    points = np.concatenate(rings) if rings else np.empty((0, 2))
+    if not all(one.parts for one in instances) or lengths.min() < 3 or not np.isfinite(points).all():
+        return _look_at_shapes(instances)
     starts = np.cumsum(lengths) - lengths
-    points = np.concatenate(rings)
     low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-    wrong = ~((low >= 0) & (high <= 1)).all(axis=1)  # also when they are no numbers
+    wrong = ((low < 0) | (high > 1)).any(axis=1)
     wrong |= _is_misshapen(points - np.repeat(low, lengths, axis=0), starts, lengths, np.array(outline))
-    if np.isfinite(low).all() and np.isfinite(high).all():
-        crossing = find_crossings(rings).edges[:, 0]
-        wrong[np.searchsorted(starts, crossing, side="right") - 1] = True
+    crossing = find_crossings(rings).edges[:, 0]
+    wrong[np.searchsorted(starts, crossing, side="right") - 1] = True
     first = np.array(first_ring)
     return Look(~np.logical_or.reduceat(wrong, first), low[first], high[first])
+
+
+def _look_at_shapes(instances: Sequence[Instance]) -> Look:
+    """Some are no shapes at all, with rings of less than three points or of what is no number; look at the others."""
+    shapes = [
+        index
+        for index, one in enumerate(instances)
+        if one.parts and all(len(ring) >= 3 and np.isfinite(ring).all() for part in one.parts for ring in part.rings)
+    ]
+    whole = Look(np.zeros(len(instances), np.bool_), *np.zeros((2, len(instances), 2)))
+    if shapes:
+        seen = look([instances[index] for index in shapes])
+        whole.sound[shapes], whole.low[shapes], whole.high[shapes] = seen.sound, seen.low, seen.high
+    return whole
 
 
 def _is_misshapen(points: Ring, starts: Counts, lengths: Counts, outline: Counts) -> npt.NDArray[np.bool_]:
