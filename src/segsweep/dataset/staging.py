@@ -18,10 +18,11 @@ from pathlib import Path
 
 import yaml
 
+from segsweep.dataset.cache import hold, let_go, make_room, mark_used
 from segsweep.dataset.manifest import FileEntry, Manifest, ShardEntry, parse_manifest, read_manifest
 from segsweep.dataset.records import SPLITS
 from segsweep.dataset.shard import unpack_stream, verify_shard
-from segsweep.errors import DatasetError, NoSpaceError, Problem
+from segsweep.errors import DatasetError, Problem
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors, written_whole
 from segsweep.storage.opening import join, open_store
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _NAMED_BY_DIGEST = re.compile(r"-[0-9a-f]{12}$")
 _AT_ONCE = 4  # shards
+_BLOCK_BYTES = 4096  # of a file system
 _SPARE_BYTES = 64_000_000  # label caches, and room for the system to breathe
 
 
@@ -57,7 +59,8 @@ def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] |
 
     Any number of processes may call this at once: one fetches, the others wait for it. The copy is verified file by
     file, gets its final path by one rename, is finished, and only then marked complete; a copy without the mark is
-    nobody's, and the next call replaces it.
+    nobody's, and the next call replaces it. Where there is no room, copies that no process uses are evicted, the least
+    recently used first; this process uses its copy until it ends.
 
     Args:
         bundle_uri: The bundle itself, digest and all; see `resolve_bundle`.
@@ -66,7 +69,7 @@ def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] |
 
     Raises:
         DatasetError: The bundle is missing or damaged; what was expected and what was found.
-        NoSpaceError: The disk has not enough room; how much is needed and how much there is.
+        NoSpaceError: The disk, or the node's limit, leaves not enough room; how much is needed and how much there is.
         StorageError: The bundle or the cache folder cannot be read or written.
     """
     bundle_uri = join(bundle_uri)
@@ -74,14 +77,17 @@ def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] |
     name = bundle_uri.rpartition("/")[2]
     # The digest in the name makes a look at the bundle's place unnecessary where there is a copy already.
     root = folder / (name if _NAMED_BY_DIGEST.search(name) else read_manifest(bundle_uri).directory)
-    if is_staged(root):
-        return _open_copy(root)
     with disk_errors(str(folder)):
         folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f".{root.name}.lock", root.name):
+        hold(root)
+    try:
         if is_staged(root):
             return _open_copy(root)
-        return _make(bundle_uri, root, finish)
+        with _locked(folder / f".{root.name}.lock", root.name):
+            return _open_copy(root) if is_staged(root) else _make(bundle_uri, root, finish)
+    except BaseException:
+        let_go(root)
+        raise
 
 
 def is_staged(root: Path) -> bool:
@@ -93,6 +99,7 @@ def _open_copy(root: Path) -> NodeCopy:
     path = root / layout.MANIFEST
     with disk_errors(str(path)):
         data = path.read_bytes()
+        mark_used(root)
     return NodeCopy(root, parse_manifest(data, str(path)))
 
 
@@ -103,7 +110,8 @@ def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None
         raise DatasetError(Problem(bundle_uri, rule, fix="copy it to a folder of that name"))
     with disk_errors(str(root)):
         _remove_leftovers(root)
-        _check_room(manifest, root)
+        size_bytes = _unpacked_bytes(manifest)
+        make_room(root.parent, root.name, size_bytes, _SPARE_BYTES)
         work = Path(tempfile.mkdtemp(prefix=f".{root.name}.work-", dir=root.parent))
         try:
             _fetch(bundle_uri, manifest, work, root)
@@ -113,7 +121,8 @@ def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None
             if finish is not None:
                 finish(copy)
             with written_whole(root / layout.NODE_COMPLETE) as mark:
-                mark.write(json.dumps({"digest": manifest.digest, "source": bundle_uri}).encode())
+                said = {"digest": manifest.digest, "source": bundle_uri, "size_bytes": size_bytes}
+                mark.write(json.dumps(said).encode())
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             shutil.rmtree(root, ignore_errors=True)
@@ -152,13 +161,8 @@ def _fetch_shard(store: Store, shard: ShardEntry, files: Sequence[FileEntry], wo
         raise  # the tar is what the manifest says, and still not what it should be
 
 
-def _check_room(manifest: Manifest, root: Path) -> None:
-    block = 4096
-    unpacked = sum(-(-file.size_bytes // block) * block for file in manifest.files)
-    needed, free = unpacked + _SPARE_BYTES, shutil.disk_usage(root.parent).free
-    if free < needed:
-        rule = f"staging {root.name} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free"
-        raise NoSpaceError(Problem(str(root.parent), rule, fix="free some, or name another cache folder"))
+def _unpacked_bytes(manifest: Manifest) -> int:
+    return sum(-(-file.size_bytes // _BLOCK_BYTES) * _BLOCK_BYTES for file in manifest.files)
 
 
 def _remove_leftovers(root: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from segsweep.dataset.bundle import Bundle, PrepareOptions, prepare
+from segsweep.dataset.cache import let_go
 from segsweep.dataset.staging import NodeCopy, is_staged, stage
 from segsweep.errors import DatasetError, NoSpaceError
 
@@ -33,6 +35,7 @@ def left_in(cache: Path) -> set[str]:
 STAGE_ONCE = """
 import sys
 from pathlib import Path
+from segsweep.dataset.cache import let_go
 from segsweep.dataset.staging import stage
 
 def finish(copy):
@@ -176,3 +179,26 @@ def test_waiting_for_another_process_is_told(bundle: Bundle, tmp_path: Path, cap
             fcntl.flock(held, fcntl.LOCK_UN)
             waiter.join()
     assert f"waiting for another process on this node to stage {bundle.manifest.directory}" in caplog.text
+
+
+def test_staging_again_marks_the_copy_as_used(bundle: Bundle, tmp_path: Path):
+    mark = stage(bundle.uri, tmp_path / "cache").root / "complete.json"
+    os.utime(mark, (1, 1))
+    stage(bundle.uri, tmp_path / "cache")
+    assert mark.stat().st_mtime > 1
+
+
+def test_a_copy_that_nobody_uses_goes_for_another_and_one_that_is_used_does_not(
+    bundle: Bundle, small_yolo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    other = prepare(small_yolo, str(tmp_path / "bundles"), PrepareOptions(imgsz=40, name="pets"))
+    first = stage(bundle.uri, tmp_path / "cache").root
+    monkeypatch.setenv("SEGSWEEP_CACHE_GB", "0.00015")  # one of them takes 98 kB
+    with pytest.raises(NoSpaceError, match="are in use"):
+        stage(other.uri, tmp_path / "cache")
+    let_go(first)
+    second = stage(other.uri, tmp_path / "cache").root
+    assert (is_staged(first), is_staged(second)) == (False, True)
+    let_go(second)
+    assert stage(bundle.uri, tmp_path / "cache").root == first
+    assert downloads(tmp_path / "cache") == 3
