@@ -56,6 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Tells a default where it says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segsweep",
@@ -71,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             name,
             help=text,
             description=f"{text[0].upper()}{text[1:]}. {more}".strip(),
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Help,
         )
         sub.set_defaults(command=function)
         sub.add_argument("--verbose", action="store_true", help="log what happens inside")
