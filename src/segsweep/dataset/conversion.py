@@ -184,6 +184,7 @@ def _convert(record: ImageRecord, recipe: Recipe) -> Converted:
     single = [one for one in cleaned if not one.crowd]
     actions += [Action(record.name, "", CROWDS, "") for _ in range(len(cleaned) - len(single))]
     drawn, pieces, areas = [], [list[Instance]() for _ in single], [0.0] * len(single)
+    seen = source.picture
     for view in source.views:
         if min(view.size) < MIN_SIDE_PX:
             rule = f"the shorter side must keep {MIN_SIDE_PX} pixels, or training drops the image"
@@ -194,14 +195,18 @@ def _convert(record: ImageRecord, recipe: Recipe) -> Converted:
         for index, one, back in zip(cut.sources, read, view.to_source(read), strict=True):
             pieces[index].append(back)
             areas[index] = max(areas[index], _area_px(one.parts, *view.size))
-        image = encode_jpeg(render(source.picture, view)) if source.unchanged is None else source.unchanged
+        image = source.unchanged
+        if image is None:
+            picture = render(source.picture, view)
+            image = encode_jpeg(picture)
+            seen = picture if len(source.views) == 1 else seen  # the smaller, the faster it is hashed
         counts = dict(sorted(Counter(one.category for one in read).items()))
         drawn.append(ConvertedView(view.suffix, image, text.encode(), counts))
     written = [Instance(own[0].category, tuple(part for one in own for part in one.parts)) for own in pieces if own]
     return Converted(
         name=record.name,
         views=tuple(drawn),
-        hash=perceptual_hash(source.picture) if recipe.has_hash else None,
+        hash=perceptual_hash(seen) if recipe.has_hash else None,
         categories=tuple(one.category for one in single),
         ious=measure(single, written, *source.size),
         small=tuple((index, size) for index, size in enumerate(areas) if size < recipe.min_area_px),
