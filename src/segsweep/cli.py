@@ -60,7 +60,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Tells a default where it says something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+        says_nothing = action.default is None or action.default is False or action.default == []
+        return action.help if says_nothing else super()._get_help_string(action)
 
 
 def _parser() -> argparse.ArgumentParser:
