@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from segsweep.core.geometry import Part
 from segsweep.dataset.records import SPLITS, ImageRecord, Instance
-from segsweep.dataset.split import DEFAULT_RATIOS, has_given_splits, split_by_ratio
+from segsweep.dataset.split import DEFAULT_RATIOS, classes_held, has_given_splits, split_by_ratio
 from segsweep.errors import DatasetError
 
 SHAPE = (Part(np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]])),)
@@ -94,6 +95,64 @@ def test_the_deal_of_a_seed_never_changes():
         "train",
         "test",
     ]
+
+
+def dealt_image_by_image(images: list[ImageRecord], ratios: tuple[float, float, float], seed: int) -> dict[str, str]:
+    """The same rules written down once more, for groups of one image: everything is counted anew at every step."""
+    waiting = sorted(images, key=lambda one: hashlib.sha256(f"{seed}:{one.group}".encode()).digest())
+    holding = {one.name: {instance.category for instance in one.instances} for one in images}
+    dealt: dict[str, str] = {}
+
+    def missing(split: int, category: int | None) -> float:
+        holders = [one.name for one in images if category is None or category in holding[one.name]]
+        has = sum(dealt.get(name) == SPLITS[split] for name in holders)
+        return round(ratios[split] / sum(ratios) * len(holders) - has, 9)
+
+    while len(dealt) < len(images):
+        left = Counter(c for one in waiting if one.name not in dealt for c in holding[one.name])
+        category = min(left, key=lambda one: (left[one], one)) if left else None
+        for one in waiting:
+            if one.name not in dealt and (category is None or category in holding[one.name]):
+                best = max(
+                    range(3),
+                    key=lambda i: (missing(i, None) >= 0.5, missing(i, category), missing(i, None), -i),
+                )
+                dealt[one.name] = SPLITS[best]
+    return dealt
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_deal_agrees_with_the_rules_written_down_once_more(seed: int):
+    rng = np.random.default_rng(seed)
+    images = [image(f"{i}.jpg", tuple(set(rng.integers(0, 9, rng.integers(0, 4)).tolist()))) for i in range(60)]
+    assert split_by_ratio(images, (0.6, 0.3, 0.1), seed) == dealt_image_by_image(images, (0.6, 0.3, 0.1), seed)
+
+
+def test_what_an_image_holds_is_loaded_once_and_not_at_all_if_known():
+    class Counted:
+        loads = 0
+
+        def load(self) -> tuple[Instance, ...]:
+            Counted.loads += 1
+            return (Instance(0, SHAPE), Instance(1, SHAPE, crowd=True))
+
+    images = [ImageRecord(Path(f"{i}"), f"{i}", f"{i}", Counted()) for i in range(5)]
+    held = classes_held(images)
+    assert held == dict.fromkeys("01234", frozenset({0}))
+    assert Counted.loads == 5
+    assert split_by_ratio(images, DEFAULT_RATIOS, 0, held) == split_by_ratio(images, DEFAULT_RATIOS, 0)
+    assert Counted.loads == 10
+
+
+def test_many_classes_and_images_are_dealt_in_a_moment():
+    rng = np.random.default_rng(0)
+    images = [image(f"{i}.jpg", ()) for i in range(5000)]
+    held = {one.name: frozenset(rng.integers(0, 300, 5).tolist()) for one in images}
+    assert sizes(split_by_ratio(images, DEFAULT_RATIOS, 0, held)) == {"train": 3500, "val": 750, "test": 750}
+
+
+def test_a_name_that_is_no_utf_8_is_dealt():
+    assert len(split_by_ratio([image(f"caf\udce9{i}.jpg") for i in range(3)], DEFAULT_RATIOS, 0)) == 3
 
 
 def test_background_images_are_dealt_too():
