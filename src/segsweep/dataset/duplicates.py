@@ -15,7 +15,6 @@ NEAR_BITS = 8
 
 _SIDE_PX = 32  # of the thumbnail
 _LOW = slice(1, 9)  # frequencies kept in each direction; 0, the mean, is left out
-_CRUMB = 0.01  # what rounding leaves of a frequency that is not there is smaller, and must not become a bit
 
 
 def perceptual_hash(picture: Picture) -> int:
@@ -34,7 +33,6 @@ def perceptual_hash(picture: Picture) -> int:
     grey = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     small = cv2.resize(grey, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     low = cv2.dct(small)[_LOW, _LOW].ravel()
-    low[np.abs(low) < _CRUMB] = 0
     bits = low > np.median(low)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 

@@ -10,7 +10,16 @@ import pytest
 from faulty import CAT, write_faulty_yolo
 from segsweep.dataset.inspect import InspectOptions, inspect
 from segsweep.dataset.inspection import look
-from segsweep.dataset.inspection.consequences import CONSEQUENCES, HIDDEN, LEAK, NEAR, TINY, TWINS
+from segsweep.dataset.inspection.consequences import (
+    CONSEQUENCES,
+    EMPTY_CLASS,
+    HIDDEN,
+    LEAK,
+    NEAR,
+    TINY,
+    TWINS,
+    UNTRAINED_CLASS,
+)
 from segsweep.dataset.inspection.facts import Fault, Finding, Inspection
 from segsweep.dataset.inspection.text import to_text
 from segsweep.dataset.repair import UNTANGLED
@@ -103,6 +112,11 @@ def test_every_fault_has_its_place_and_what_training_makes_of_it(facts):
             unreadable.prepare,
         ),
     }
+
+
+def test_classes_that_nothing_shows_or_that_train_does_not_are_faults(facts):
+    found = [finding(facts, rule) for rule in (EMPTY_CLASS, UNTRAINED_CLASS)]
+    assert [(one.severity, one.examples) for one in found] == [("fault", ("fish",)), ("fault", ("bird",))]
 
 
 def test_training_is_foretold(facts):

@@ -35,7 +35,7 @@ def manifest() -> Manifest:
         shards=(ShardEntry("shards/train-00000.tar", 1_500_000, "0" * 64),),
         files=(),
         notes=(Note("<u>noted</u>", 7, ("<u>here</u>",)),),
-        fidelity=Fidelity(104, 1, 0.999949, 0.0, (WorstObject(0.0, "<u>a.jpg</u>", 3, HOSTILE),)),
+        fidelity=Fidelity(104, 1, 0.99999, 0.0, (WorstObject(0.0, "<u>a.jpg</u>", 3, HOSTILE),)),
         small=Small(16.0, 9, (SmallObject("<u>b.jpg</u>", 1, "dog", 7.25),)),
         cleaning={"<u>rule</u>": 1234},
     )

@@ -108,6 +108,19 @@ def test_an_object_is_tinted_where_it_is(drawn):
     assert blue[1].max() < 0.9 * width
 
 
+@pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.9, 0.9)])
+def test_an_object_at_the_border_has_a_whole_square_around_it(drawn, raw, left, top):
+    facts, _ = drawn
+    square = np.array([[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1]]) + (left, top)
+    dataset = read_dataset(raw, None)
+    images = tuple(replace(one, annotations=(Instance(0, (Part(square),)),)) for one in dataset.images)
+    place = ObjectPlace("images/train/good.jpg", 0, "dog", 50.0)
+    only = replace(facts, smallest=(place,), overlaps=(), examples={}, copies=replace(facts.copies, by_name=()))
+    [shot] = take_shots(replace(dataset, images=images), only).smallest
+    picture = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[:2] == (200, 200)
+
+
 def test_a_picture_that_cannot_be_read_is_left_out(drawn, raw, tmp_path):
     facts, _ = drawn
     dataset = read_dataset(raw, None)
