@@ -102,6 +102,9 @@ CONSEQUENCES: Mapping[str, Consequence] = {
     "data.yaml names a folder without images": Consequence(
         "ends with an error if it is train or val", "splits all images anew where a split is missing"
     ),
+    "linked folders not followed, name them in data.yaml": Consequence(
+        "follows the link, and trains on what is there", "leaves out what is there, and says so"
+    ),
     "images without a label file taken as background": Consequence(
         "teaches that the image shows nothing", "does the same, and says so in the manifest"
     ),

@@ -107,7 +107,8 @@ def _from_faults(faults: tuple[Fault, ...]) -> Iterator[Finding]:
 def _from_notes(dataset: RawDataset) -> Iterator[Finding]:
     for note in dataset.notes:
         known = consequence_of(note.rule)
-        yield Finding(note.rule, WARNING, note.count, note.examples, known.training, known.prepare)
+        severity = WARNING if known.training else NOTE  # the rest are readers' choices that change no training
+        yield Finding(note.rule, severity, note.count, note.examples, known.training, known.prepare)
 
 
 def _from_images(tally: Tally) -> Iterator[Finding]:

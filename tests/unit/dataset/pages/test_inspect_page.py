@@ -111,7 +111,7 @@ def test_an_object_is_tinted_where_it_is(drawn):
 @pytest.mark.parametrize(("left", "top"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.9), (0.9, 0.9)])
 def test_an_object_at_the_border_has_a_whole_square_around_it(drawn, raw, left, top):
     facts, _ = drawn
-    square = np.array([[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1]]) + (left, top)
+    square = np.array([[0, 0], [0.1, 0], [0.1, 0.1], [0, 0.1]]) + np.array([left, top])
     dataset = read_dataset(raw, None)
     images = tuple(replace(one, annotations=(Instance(0, (Part(square),)),)) for one in dataset.images)
     place = ObjectPlace("images/train/good.jpg", 0, "dog", 50.0)
