@@ -45,16 +45,27 @@ def separate(parts: Sequence[Part], height: int, width: int) -> tuple[Part, ...]
     )
     if not near:
         return tuple(parts)
-    masks = [fill([part], height, width) for part in parts]
-    if int(np.max(np.sum(masks, axis=0, dtype=np.int32))) <= 1:
-        return tuple(parts)
-    return trace(np.logical_or.reduce(masks))
+    # Only what lies around the shape is ever rasterised.
+    outer = np.array(boxes)
+    low = np.floor(outer[:, 0].min(axis=0)).clip(0, (width, height))
+    right, bottom = np.ceil(outer[:, 1].max(axis=0)).clip(low, (width, height)) - low
+    masks = [fill([_moved(part, -low)], int(bottom), int(right)) for part in parts]
+    united = np.zeros_like(masks[0])
+    overlaps = False
+    for mask in masks:
+        overlaps = overlaps or bool((united & mask).any())
+        united |= mask
+    return tuple(_moved(part, low) for part in trace(united)) if overlaps else tuple(parts)
 
 
 def overlap(a: Mask, b: Mask) -> float:
     """Intersection over union of two masks; 1.0 when both are empty."""
     union = np.count_nonzero(a | b)
     return np.count_nonzero(a & b) / union if union else 1.0
+
+
+def _moved(part: Part, step: Ring) -> Part:
+    return Part(part.exterior + step, tuple(hole + step for hole in part.holes))
 
 
 def _even_odd(rings: Sequence[Ring], height: int, width: int) -> Mask:

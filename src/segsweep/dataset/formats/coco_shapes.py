@@ -12,13 +12,10 @@ import numpy as np
 from segsweep.core.geometry import Part, area
 from segsweep.core.outline import trace_columns
 from segsweep.dataset.formats.rle import Counts, decode_changes, parse_counts
-from segsweep.dataset.labels import clip
+from segsweep.dataset.labels import are_clean, clip
 from segsweep.dataset.records import Findings
 
 Size = tuple[int, int]
-
-# Below this area, as a fraction of the image, rounding decides whether there is one: read_shape looks closer.
-_SURE_AREA = 1e-12
 
 
 def read_polygons(segmentations: Sequence[Any], sizes: Sequence[Size | None]) -> list[tuple[Part, ...] | None]:
@@ -47,7 +44,7 @@ def read_polygons(segmentations: Sequence[Any], sizes: Sequence[Size | None]) ->
     starts = ends - lengths
     pixels = np.frombuffer(values).reshape(-1, 2)
     points = pixels / np.repeat(np.array(scales), lengths, axis=0)
-    right = _are_right(points, starts, lengths)
+    right: list[bool] = are_clean(points, starts, lengths).tolist()
     # In an array true and false are 1 and 0, but they are no coordinates.
     for index in np.flatnonzero(np.logical_or.reduceat(((pixels == 0) | (pixels == 1)).any(axis=1), starts)).tolist():
         right[index] = right[index] and bool not in set(map(type, polygons[index]))
@@ -96,19 +93,6 @@ def _append(segmentation: list[Any], values: array[float], polygons: list[list[A
     except (TypeError, ValueError, OverflowError):
         del polygons[first:], values[length:]
     return len(polygons) - first
-
-
-def _are_right(points: Any, starts: Any, lengths: Any) -> list[bool]:
-    """Of each ring, whether it lies inside the image and has an area."""
-    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-    inside = ((low >= 0) & (high <= 1)).all(axis=1)
-    # The shoelace formula from each ring's first point, which is then the origin: the step to the next ring adds 0.
-    steps = np.zeros(len(points))
-    with np.errstate(over="ignore", invalid="ignore"):  # coordinates of 1e308: such a ring is not inside anyway
-        x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
-        steps[:-1] = x[:-1] * y[1:] - y[:-1] * x[1:]
-    right: list[bool] = (inside & (np.abs(np.add.reduceat(steps, starts)) > _SURE_AREA)).tolist()
-    return right
 
 
 def _read_polygon(polygon: Any, size: Size, at: str, findings: Findings) -> Part | None:
