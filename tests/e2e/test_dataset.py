@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
+import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -110,3 +117,150 @@ def test_staging_killed_at_any_moment_leaves_no_half_copy_and_its_rerun_complete
         assert len(list(copy.root.rglob("*.jpg"))) == 48
         visible = {path.name for path in (cache / "bundles").iterdir() if not path.name.endswith(".lock")}
         assert visible == {bundle.manifest.directory, "downloads.log"}
+
+
+PREPARE_ALL = """
+import itertools
+import sys
+import time
+from pathlib import Path
+from segsweep.dataset.bundle import PrepareOptions, prepare
+from segsweep.storage.local import LocalStore
+
+def tell(done, total):
+    sys.stdout.write(f"done {done}\\n")
+    sys.stdout.flush()
+
+if __name__ == "__main__":
+    numbers, upload = itertools.count(1), LocalStore.upload
+
+    def watched(self, path, key):
+        upload(self, path, key)
+        number = next(numbers)
+        sys.stdout.write(f"sent {number}\\n")
+        sys.stdout.flush()
+        time.sleep(0.5 * (number >= 3))  # in which the test may kill us
+
+    LocalStore.upload = watched
+    prepare(Path(sys.argv[1]), sys.argv[2], PrepareOptions(imgsz=256, shard_mb=1, workers=2, name="many"), tell)
+"""
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough images that workers are started, in several shards of a megabyte."""
+    folder = tmp_path_factory.mktemp("many") / "coco"
+    write_sample(folder, "coco", images=160, imgsz=256)
+    return folder
+
+
+def killed_when(line: str, source: Path, to: Path, environment: dict[str, str]) -> None:
+    """Run a prepare with workers, kill its driver when it says the line, and see that nobody outlives it."""
+    command = [sys.executable, "-c", PREPARE_ALL, str(source), str(to)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        assert any(said.strip() == line for said in process.stdout)
+        workers = children_of(process.pid)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while any(map(is_running, workers)):
+        assert time.monotonic() < deadline, "workers outlive their driver"
+        time.sleep(0.1)
+
+
+def run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def children_of(parent: int) -> list[int]:
+    found: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == parent:
+                found += [int(folder.name), *children_of(int(folder.name))]
+    return found
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_prepare_killed_in_the_middle_goes_on_with_what_it_has(many: Path, tmp_path: Path):
+    expected = prepare(many, str(tmp_path / "expected"), PrepareOptions(imgsz=256, shard_mb=1, workers=1, name="many"))
+    assert len(expected.manifest.shards) > 4
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    to = tmp_path / "bundles"
+    killed_when("done 48", many, to, environment)
+    assert not to.exists()
+    (work,) = temporary.glob("segsweep-*")
+    batches = {path.name: path.stat().st_mtime_ns for path in work.glob("batches/*.batch")}
+    assert len(batches) >= 3
+    killed_when("sent 3", many, to, environment)
+    (bundle,) = to.iterdir()
+    assert not (bundle / "manifest.json").exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in work.glob("batches/*.batch")}
+    assert len(kept) == 10
+    assert batches.items() <= kept.items()
+    shards = {path.name: path.stat().st_mtime_ns for path in (bundle / "shards").glob("*.tar")}
+    noted = {note.name.removeprefix("shards-") for note in work.glob("uploaded-*/*")}
+    assert noted
+    done = run([sys.executable, "-c", PREPARE_ALL, str(many), str(to)], environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "done 160"  # all were kept
+    assert contents(bundle) == contents(Path(expected.uri))
+    for name in noted:
+        assert (bundle / "shards" / name).stat().st_mtime_ns == shards[name]
+    assert list(temporary.glob("segsweep-*")) == []
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of its own, on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = Path(sys.executable).parent / "ray"
+    folder = tempfile.mkdtemp(prefix="ray-")  # the paths of its sockets must be short
+    options = ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    environment.pop("RAY_ADDRESS", None)
+    command = [str(ray), "start", "--head", "--block", f"--port={port}", "--node-ip-address=127.0.0.1", *options]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        try:
+            deadline = time.monotonic() + 60
+            while head.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                time.sleep(0.2)
+            yield f"127.0.0.1:{port}"
+        finally:
+            head.terminate()
+            head.wait(30)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_bundle_made_on_a_ray_cluster_is_the_one_that_one_core_makes(many: Path, tmp_path: Path, ray_cluster: str):
+    broken = tmp_path / "raw"
+    shutil.copytree(many, broken)
+    place = next((broken / "images").rglob("*.*"))
+    options = ["--name", "many", "--imgsz", "256", "--json"]
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    found = []
+    for more, address in ((["--workers", "1"], ""), ([], ray_cluster)):
+        command = [sys.executable, "-m", "segsweep", "prepare", str(many), "--to", str(tmp_path / f"to{len(found)}")]
+        done = run([*command, *options, *more], {**environment, "RAY_ADDRESS": address})
+        assert done.returncode == 0, done.stderr
+        found.append(Path(json.loads(done.stdout)["uri"]))
+    assert found[0].name == found[1].name
+    assert contents(found[0]) == contents(found[1])
+    place.write_bytes(b"no image")
+    command = [sys.executable, "-m", "segsweep", "prepare", str(broken), "--to", str(tmp_path / "never")]
+    done = run(command, {**environment, "RAY_ADDRESS": ray_cluster})
+    assert done.returncode == 3
+    assert str(place) in done.stderr  # as the user knows it, not as the node does
