@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import TypeAdapter, ValidationError
 
+from segsweep.dataset.contradictions import contradictions
 from segsweep.dataset.fidelity import Fidelity
-from segsweep.dataset.records import SPLITS, Note
+from segsweep.dataset.records import Findings, Note
 from segsweep.errors import DatasetError, NotFoundError, Problem
 from segsweep.storage import layout
 from segsweep.storage.opening import open_store
@@ -20,8 +21,8 @@ from segsweep.storage.opening import open_store
 SCHEMA = 2
 
 _LINES = 512  # files of a manifest that are put into words at once
-
-_PATH = re.compile(r"(images|labels)/(train|val|test)/[A-Za-z0-9._-]+\.(jpg|txt)")
+_CHUNK_BYTES = 1 << 20
+_MOST_BYTES = 1 << 30  # a bundle of a million images has 500 MB
 
 
 @dataclass(frozen=True)
@@ -215,14 +216,19 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     except (ValueError, RecursionError) as exc:
         raise DatasetError(Problem(where, f"must be JSON: {exc}", fix=fix)) from exc
     if found != SCHEMA:
-        raise DatasetError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found), fix))
+        raise DatasetError(Problem(where, f"this version reads schema {SCHEMA}", "schema", reprlib.repr(found), fix))
     try:
         manifest = _ADAPTER.validate_json(data, strict=True)
     except ValidationError as exc:
         raise DatasetError([_problem(where, error) for error in exc.errors()]) from exc
-    problems = [Problem(where, rule, field, value, fix) for field, value, rule in _contradictions(manifest)]
-    if problems:
-        raise DatasetError(problems)
+    digest = content_digest(
+        manifest.classes, manifest.imgsz, manifest.parameters, ((file.path, file.sha256) for file in manifest.files)
+    )
+    findings = Findings()
+    for field, value, rule in contradictions(manifest, digest):
+        findings.fault(where, rule, field=field, value=value, fix=fix)
+    if findings.problems:
+        raise DatasetError(findings.problems)
     return manifest
 
 
@@ -239,37 +245,27 @@ def read_manifest(uri: str) -> Manifest:
     store = open_store(uri)
     where = f"{store.uri}/{layout.MANIFEST}"
     try:
-        data = store.read(layout.MANIFEST)
+        data = store.stream(layout.MANIFEST, lambda file: _read_bounded(file, where))
     except NotFoundError as exc:
         fix = "write one with `segsweep prepare`, or name another"
         raise DatasetError(Problem(store.uri, f"no bundle is here: it has no {layout.MANIFEST}", fix=fix)) from exc
     return parse_manifest(data, where)
 
 
+def _read_bounded(file: BinaryIO, where: str) -> bytes:
+    data = bytearray()
+    while chunk := file.read(_CHUNK_BYTES):
+        data += chunk
+        if len(data) > _MOST_BYTES:
+            raise DatasetError(Problem(where, f"a manifest has at most {_MOST_BYTES >> 20} MiB"))
+    return bytes(data)
+
+
 def _problem(where: str, error: Any) -> Problem:
     field = ".".join(str(step) for step in error["loc"])
     if error["type"] == "missing":
         return Problem(where, "the field is missing", field, fix="prepare the dataset anew")
-    return Problem(where, error["msg"].lower(), field, repr(error["input"])[:60], "prepare the dataset anew")
-
-
-def _contradictions(manifest: Manifest) -> list[tuple[str, str, str]]:
-    found = []
-    for split in SPLITS:
-        if split not in manifest.splits or manifest.splits[split].images < 1:
-            found.append((f"splits.{split}", "", "every split must hold images"))
-    keys = {shard.key for shard in manifest.shards}
-    for file in manifest.files:
-        if not _PATH.fullmatch(file.path):
-            found.append(("files", file.path, "a path must be images/<split>/<stem>.jpg or labels/<split>/<stem>.txt"))
-        if file.shard not in keys:
-            found.append(("files", file.shard, "a file's shard must be listed"))
-    digest = content_digest(
-        manifest.classes, manifest.imgsz, manifest.parameters, ((file.path, file.sha256) for file in manifest.files)
-    )
-    if digest != manifest.digest:
-        found.append(("digest", manifest.digest, f"must be that of the content, {digest}"))
-    return found
+    return Problem(where, error["msg"].lower(), field, reprlib.repr(error["input"]), "prepare the dataset anew")
 
 
 def _file_line(file: FileEntry) -> str:

@@ -131,7 +131,7 @@ def test_what_is_no_json_is_told(data: bytes):
 @pytest.mark.parametrize("schema", [None, 0, 1, "2"])
 def test_another_schema_is_told(schema: Any):
     assert problems_of({"schema": schema}) == [
-        f"m: schema = {schema}: this version reads schema 2 (prepare the dataset anew)"
+        f"m: schema = {schema!r}: this version reads schema 2 (prepare the dataset anew)"
     ]
 
 

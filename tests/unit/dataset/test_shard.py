@@ -144,3 +144,11 @@ def test_what_is_no_tar_is_told(tmp_path: Path, data: bytes):
     (tmp_path / "x.tar").write_bytes(data)
     with pytest.raises(DatasetError):
         unpack_shard(tmp_path / "x.tar", [entry("images/train/a.jpg", b"x")], tmp_path / "out", "x")
+
+
+def test_a_shard_that_goes_on_for_ever_is_refused_once_it_is_too_long(tmp_path: Path):
+    path = tmp_path / "x.tar"
+    with path.open("wb") as file:
+        file.truncate(10**12)
+    with path.open("rb") as tar, pytest.raises(DatasetError, match="more than 5 bytes"):
+        verify_shard(tar, ShardEntry("shards/x.tar", 5, "0"), "x")

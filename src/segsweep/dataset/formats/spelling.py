@@ -12,6 +12,11 @@ from segsweep.errors import Problem
 _UNWRITABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
+def is_line(text: str) -> bool:
+    """Whether a text is one line that can be written down anywhere."""
+    return not any(unicodedata.category(character) in _UNWRITABLE for character in text)
+
+
 def check_names(dataset: RawDataset, source: str) -> RawDataset:
     """The dataset with a problem more for each name that cannot be told.
 
@@ -31,7 +36,7 @@ def check_names(dataset: RawDataset, source: str) -> RawDataset:
     problems += [
         Problem(source, "the name of a class must be one line of text", "classes", ascii(name))
         for name in dataset.classes
-        if any(unicodedata.category(character) in _UNWRITABLE for character in name)
+        if not is_line(name)
     ]
     return replace(dataset, problems=(*dataset.problems, *problems)) if problems else dataset
 
