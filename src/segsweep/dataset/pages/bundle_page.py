@@ -7,6 +7,7 @@ from html import escape
 
 import segsweep
 from segsweep.core.markup import definitions, document, number, section, table
+from segsweep.dataset.inspection.text import counted
 from segsweep.dataset.manifest import Manifest
 from segsweep.dataset.pages.pieces import figures, places, split_table
 from segsweep.dataset.pages.style import STYLE
@@ -43,19 +44,18 @@ def headline(manifest: Manifest) -> str:
     """What the reader should take away, in a sentence or two."""
     fidelity = manifest.fidelity
     images = sum(split.images for split in manifest.splits.values())
-    said = f"{images:,} images at {manifest.imgsz} px"
+    said = f"{counted(images, 'image')} at {manifest.imgsz} px"
     if not fidelity.objects:
         return f"{said}, without an object."
-    lost = f"{fidelity.lost:,} were lost" if fidelity.lost else "none was lost"
+    lost = f"{fidelity.lost:,} of them lost" if fidelity.lost else "none of them lost"
     return (
-        f"{said}. {fidelity.objects:,} objects were written, {lost}; their shapes agree with the source to "
+        f"{said}. {counted(fidelity.objects, 'object')}, {lost}; their shapes agree with the source to "
         f"{_iou(fidelity.mean_iou)} on average, {_iou(fidelity.min_iou)} at worst."
     )
 
 
 def _header(manifest: Manifest) -> str:
-    count = len(manifest.classes)
-    words = f"{count} class{'' if count == 1 else 'es'}, from {manifest.source.uri} ({manifest.source.format})"
+    words = f"{counted(len(manifest.classes), 'class')}, from {manifest.source.uri} ({manifest.source.format})"
     return (
         f'<p class="eyebrow">segsweep bundle</p><h1>{escape(manifest.directory)}</h1>'
         f'<p class="note">{escape(words)}</p><p class="lead">{escape(headline(manifest))}</p>'
@@ -130,9 +130,10 @@ def _small(manifest: Manifest) -> str:
         for one in small.objects
     ]
     more = small.count - len(small.objects)
-    note = f"{small.count:,} objects are smaller than {small.min_area_px:g} square pixels here; they are kept." + (
-        f" {more:,} more in cleaning.csv." if more > 0 else ""
-    )
+    limit = f"{small.min_area_px:g} square pixels"
+    note = f"Kept, though smaller than {limit} in the bundle: {counted(small.count, 'object')}."
+    if more > 0:
+        note += f" {more:,} more in cleaning.csv."
     return section("Small objects", note, table(["image", "#object", "class", "#area, px"], rows))
 
 
@@ -164,5 +165,4 @@ def _told(value: object) -> str:
 
 
 def _iou(value: float) -> str:
-    # Never rounded up to a perfect one.
-    return "1" if value == 1.0 else f"{int(value * 10000) / 10000:.4f}"
+    return "1" if value == 1.0 else f"{min(value, 0.9999):.4f}"  # never rounded up to a perfect one

@@ -93,7 +93,7 @@ def test_cleaning_notes_and_small_objects_are_counted(manifest):
     page = bundle_page(manifest, [])
     assert ["&lt;u&gt;rule&lt;/u&gt;", "1,234"] in rows(page, "Cleaning")
     assert ["&lt;u&gt;b.jpg&lt;/u&gt;", "1", "dog", "7.2"] in rows(page, "Small objects")
-    assert "9 objects are smaller than 16 square pixels here; they are kept. 8 more in cleaning.csv." in page
+    assert "Kept, though smaller than 16 square pixels in the bundle: 9 objects. 8 more in cleaning.csv." in page
 
 
 def test_what_there_is_nothing_of_is_not_shown(manifest):
@@ -117,12 +117,12 @@ def test_what_there_is_nothing_of_is_not_shown(manifest):
     [
         (
             Fidelity(712, 0, 0.99914, 0.93, ()),
-            "40 images at 640 px. 712 objects were written, none was lost; their shapes agree with the source to "
+            "40 images at 640 px. 712 objects, none of them lost; their shapes agree with the source to "
             "0.9991 on average, 0.9300 at worst.",
         ),
         (
             Fidelity(712, 3, 0.9, 0.0, ()),
-            "40 images at 640 px. 712 objects were written, 3 were lost; their shapes agree with the source to 0.9000 "
+            "40 images at 640 px. 712 objects, 3 of them lost; their shapes agree with the source to 0.9000 "
             "on average, 0.0000 at worst.",
         ),
         (Fidelity(0, 0, 1.0, 1.0, ()), "40 images at 640 px, without an object."),
