@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from segsweep.core.geometry import Part, Ring, area, bridge, separate, unbridge
 from segsweep.dataset.records import Findings, Instance
@@ -166,33 +167,46 @@ def _thin(ring: Ring) -> Ring:
 
 def _parse_clean(rows: Sequence[str], position: dict[int, int]) -> tuple[Instance, ...] | None:
     """The instances, if nothing is to be said about any row; None where the rows must be looked at one by one."""
-    tokens = [row.split() for row in rows if row and not row.isspace()]
-    if len(set(rows)) < len(tokens) or any(len(row) < 7 or not len(row) % 2 for row in tokens):
-        return None
-    if not tokens:
+    rows = [row.strip() for row in rows if row and not row.isspace()]
+    if not rows:
         return ()
-    by_text = {str(class_id): index for class_id, index in position.items()}
-    categories = [by_text.get(row[0]) for row in tokens]
+    # Numbers and spaces are JSON but for the commas, and nothing reads JSON numbers as fast. True and false are none.
+    joined = "],[".join(rows)
+    if len(set(rows)) < len(rows) or "t" in joined or "f" in joined:
+        return None
+    numbers = array("d")
     try:
-        numbers = array("d", map(float, itertools.chain.from_iterable(row[1:] for row in tokens)))
-    except ValueError:
+        table: list[list[Any]] = orjson.loads(f"[[{joined.replace(' ', ',')}]]")
+        for row in table:
+            numbers.fromlist(row[1:])
+        categories = [position[row[0]] for row in table if type(row[0]) is int and len(row) >= 7 and len(row) % 2]
+    except (orjson.JSONDecodeError, TypeError, LookupError, OverflowError):
+        return None
+    if not len(categories) == len(table) == len(rows):
         return None
     points = np.frombuffer(numbers).reshape(-1, 2)
-    lengths = np.array([len(row) for row in tokens]) >> 1
+    lengths = np.array([len(row) for row in table]) >> 1
     ends = np.cumsum(lengths)
     starts = ends - lengths
-    if None in categories or not are_clean(points, starts, lengths).all():
+    if not are_clean(points, starts, lengths).all():
         return None
-    # A bridge repeats points; rings that do not are told from those that do all at once.
-    ring = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((points[:, 1], points[:, 0], ring))
-    again = (points[order[1:]] == points[order[:-1]]).all(axis=1) & (ring[order[1:]] == ring[order[:-1]])
-    bridged = set(ring[order[1:]][again].tolist())
+    bridged = _with_repeats(points, starts, lengths)
     return tuple(
         Instance(category, unbridge(points[start:end]) if index in bridged else (Part(points[start:end]),))
         for index, (category, start, end) in enumerate(zip(categories, starts.tolist(), ends.tolist(), strict=True))
-        if category is not None
     )
+
+
+def _with_repeats(points: Ring, starts: Indices, lengths: Indices) -> set[int]:
+    """Which rings come back to a point where they have been, as those with bridges do."""
+    ring = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((points[:, 1], points[:, 0], ring))
+    first, second = order[:-1], order[1:]
+    same = (points[first] == points[second]).all(axis=1) & (ring[first] == ring[second])
+    first, second = first[same], second[same]
+    # A point that is only written twice, as where a ring was clipped or closed, is left out.
+    closes = second - first == lengths[ring[first]] - 1
+    return set(ring[first[(second - first > 1) & ~closes]].tolist())
 
 
 def _parse_class(token: str, position: dict[int, int], at: str, findings: Findings) -> int | None:
