@@ -19,7 +19,8 @@ import numpy as np
 
 from segsweep.core.metrics import EPOCH_COLUMNS, OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
-from segsweep.dataset.manifest import SCHEMA, FileEntry, Manifest, Source, SplitFacts, content_digest
+from segsweep.dataset.fidelity import Fidelity
+from segsweep.dataset.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
 from segsweep.dataset.staging import NodeCopy
 from segsweep.inference.export import ExportedModel, Parity
 from segsweep.inference.timings import Latency, LatencyPlan, Percentiles
@@ -152,9 +153,11 @@ def write_fake_copy(root: Path, images: int = 3) -> NodeCopy:
         cv2.imwrite(str(root / path), np.full((64, 96, 3), 80 * index, np.uint8))
         files.append(FileEntry(path, 1, "0" * 64, "shards/test-00000.tar", f"scene{index}.png"))
     splits = {split: SplitFacts(images, 0, dict.fromkeys(CLASSES, 5)) for split in ("train", "val", "test")}
-    digest = content_digest(CLASSES, 96, {}, tuple(files))
+    digest = content_digest(CLASSES, 96, {}, [(file.path, file.sha256) for file in files])
     source = Source("sample", "coco")
-    return NodeCopy(root, Manifest(SCHEMA, "demo", digest, CLASSES, 96, {}, source, splits, (), tuple(files), ()))
+    judged = (Fidelity(0, 0, 1.0, 1.0, ()), Small(16.0, 0, ()), {})
+    manifest = Manifest(SCHEMA, "demo", digest, CLASSES, 96, {}, source, splits, (), tuple(files), (), *judged)
+    return NodeCopy(root, manifest)
 
 
 @dataclass
