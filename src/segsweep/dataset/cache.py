@@ -109,7 +109,10 @@ def make_room(folder: Path, name: str, needed_bytes: int, spare_bytes: int) -> N
     with _alone(folder / ".room.lock"):
         there = [one for one in cached(folder) if one.root.name != name]
         kept_bytes = sum(one.size_bytes for one in there)
-        for one in there:
+        # What cannot fit even into an empty cache, or says so, evicts nobody.
+        possible_bytes = shutil.disk_usage(folder).free + kept_bytes - spare_bytes
+        is_hopeless = needed_bytes > (possible_bytes if limit is None else min(limit, possible_bytes))
+        for one in () if is_hopeless else there:
             fits = limit is None or kept_bytes + needed_bytes <= limit
             if fits and shutil.disk_usage(folder).free >= needed_bytes + spare_bytes:
                 return
@@ -117,7 +120,7 @@ def make_room(folder: Path, name: str, needed_bytes: int, spare_bytes: int) -> N
                 kept_bytes -= one.size_bytes
         if limit is not None and kept_bytes + needed_bytes > limit:
             rule = f"{name} needs {needed_bytes / 1e6:.0f} MB, bundles may take {limit / 1e6:.0f} MB"
-            used = f"; {kept_bytes / 1e6:.0f} MB of them are in use" if kept_bytes else ""
+            used = f"; {kept_bytes / 1e6:.0f} MB of them are in use" if kept_bytes and not is_hopeless else ""
             raise NoSpaceError(Problem(str(folder), rule + used, fix=f"raise {LIMIT_VARIABLE}"))
         free = shutil.disk_usage(folder).free
         if free < needed_bytes + spare_bytes:
@@ -144,7 +147,10 @@ def _in_use(root: Path) -> Path:
 
 
 def _size_bytes(mark: Path) -> int:
-    said = json.loads(mark.read_bytes())
+    try:
+        said = json.loads(mark.read_bytes())
+    except (ValueError, RecursionError):  # damaged: the copy is there all the same, and takes room
+        said = None
     if isinstance(said, dict) and isinstance(said.get("size_bytes"), int):
         return int(said["size_bytes"])
     return sum(path.stat().st_size for path in mark.parent.rglob("*") if path.is_file())  # of an earlier version

@@ -22,7 +22,7 @@ SCHEMA = 2
 
 _LINES = 512  # files of a manifest that are put into words at once
 _CHUNK_BYTES = 1 << 20
-_MOST_BYTES = 1 << 30  # a bundle of a million images has 500 MB
+_MOST_BYTES = 1 << 28  # a bundle of half a million images
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,22 @@ def test_a_limit_that_cannot_be_kept_is_told(folder: Path, monkeypatch: pytest.M
     assert names(folder) == ["c"]
 
 
+def test_a_bundle_that_could_never_fit_evicts_nobody(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(NoSpaceError, match="staging new needs 1001 MB, 700 MB are free"):
+        make_room(folder, "new", 1001 * MB, 0)
+    assert names(folder) == ["a", "b", "c"]
+    monkeypatch.setenv("SEGSWEEP_CACHE_GB", "0.1")
+    with pytest.raises(NoSpaceError, match=r"new needs 101 MB, bundles may take 100 MB \(raise"):
+        make_room(folder, "new", 101 * MB, 0)
+    assert names(folder) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("mark", ["", "{", "[1]", "\0", "[" * 100_000])
+def test_a_damaged_mark_disturbs_nobody(folder: Path, mark: str):
+    (folder / "a/complete.json").write_text(mark)
+    assert {one.root.name: one.size_bytes for one in cached(folder)}["a"] == len(mark)
+
+
 def test_a_copy_does_not_stand_in_its_own_way(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SEGSWEEP_CACHE_GB", "0.3")
     make_room(folder, "a", 100 * MB, 0)
