@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 BUILD := build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint typecheck e2e bench clean
+.PHONY: help setup demo test check format lint typecheck fuzz e2e bench clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lint: setup  ## ruff, and the import direction of docs/architecture.md
 
 typecheck: setup  ## mypy --strict
 	$(BIN)/mypy
+
+fuzz: setup  ## thousands of bad inputs, about 2 minutes
+	$(BIN)/python -m pytest tests/fuzz
 
 e2e: setup  ## whole commands, about 20 minutes
 	$(BIN)/python -m pytest tests/e2e
