@@ -23,6 +23,9 @@ MOST_LABEL_BYTES = 1 << 23
 # Below this area, as a fraction of the image, rounding decides whether a ring has one.
 _SURE_AREA = 1e-12
 
+# What becomes of a row with a fault if one trains on it as it is (data/utils.py, verify_image_label).
+_DROPS = "Ultralytics would drop the whole image and say so in one line of its log"
+
 _DECIMALS = 6
 _NUMBER = len(" 0.123456")
 _THIN_ABOVE = 200  # vertices
@@ -96,13 +99,13 @@ def parse_labels(text: str, where: str, classes: Sequence[int], findings: Findin
     return tuple(instances)
 
 
-def clip(ring: Ring, at: str, findings: Findings) -> Ring | None:
+def clip(ring: Ring, at: str, findings: Findings, fix: str = "") -> Ring | None:
     """The ring inside the image: coordinates up to 1 % outside are moved to the edge, further ones are a fault."""
     inside = ring.clip(0.0, 1.0)
     outside = np.abs(ring - inside).max()
     if not outside <= TOLERANCE:  # also when it is not a number
         worst = ring.flat[int(np.nanargmax(np.abs(ring - inside)))] if np.isfinite(ring).any() else np.nan
-        findings.fault(at, "coordinates must be fractions of the image's size, 0 to 1", value=f"{worst:g}")
+        findings.fault(at, "coordinates must be fractions of the image's size, 0 to 1", value=f"{worst:g}", fix=fix)
         return None
     if outside > 0:
         findings.repair("coordinates up to 1 % outside the image moved to its edge", at)
@@ -213,27 +216,26 @@ def _parse_class(token: str, position: dict[int, int], at: str, findings: Findin
     try:
         return position[int(token)]
     except ValueError:
-        findings.fault(at, "the class id must be a whole number", value=token)
+        findings.fault(at, "the class id must be a whole number", value=token, fix=_DROPS)
     except KeyError:
         known = f"0 to {len(position) - 1}" if list(position) == list(range(len(position))) else str(sorted(position))
-        findings.fault(at, f"the class id must be one of data.yaml's names, {known}", value=token)
+        findings.fault(at, f"the class id must be one of data.yaml's names, {known}", value=token, fix=_DROPS)
     return None
 
 
 def _parse_ring(tokens: tuple[str, ...], at: str, findings: Findings) -> Ring | None:
     if len(tokens) == 4:
-        fix = "segment it, or remove the row: Ultralytics would drop the whole image"
-        findings.fault(at, "a row must be a polygon, this is a box (5 values)", fix=fix)
+        findings.fault(at, "a row must be a polygon, this is a box (5 values)", fix=f"segment it: {_DROPS}")
         return None
     if len(tokens) % 2:
-        findings.fault(at, "coordinates must come in pairs", value=f"{len(tokens)} numbers")
+        findings.fault(at, "coordinates must come in pairs", value=f"{len(tokens)} numbers", fix=_DROPS)
         return None
     if len(tokens) < 6:
-        findings.fault(at, "a polygon needs at least 3 points", value=f"{len(tokens) // 2} points")
+        findings.fault(at, "a polygon needs at least 3 points", value=f"{len(tokens) // 2} points", fix=_DROPS)
         return None
     try:
         ring = np.array([float(token) for token in tokens]).reshape(-1, 2)
     except ValueError as exc:
-        findings.fault(at, "coordinates must be numbers", value=str(exc).rpartition(": ")[2])
+        findings.fault(at, "coordinates must be numbers", value=str(exc).rpartition(": ")[2], fix=_DROPS)
         return None
-    return clip(ring, at, findings)
+    return clip(ring, at, findings, _DROPS)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segsweep.core.geometry import Mask, Part, area, fill, overlap, trace
+from segsweep.dataset import labels
 from segsweep.dataset.labels import format_labels, parse_labels
 from segsweep.dataset.records import Findings, Instance
 
@@ -120,6 +121,47 @@ def test_a_long_smooth_outline_is_thinned_as_well_in_pieces():
 def test_a_wrong_row_is_told_with_file_and_line(row: str, problem: str):
     (found,) = problems_of(row)
     assert found.startswith(problem)
+
+
+@pytest.mark.parametrize("row", ["0 0.5 0.5 0.2 0.2", "0 0.1 0.1 0.1", "9 0.1 0.1 0.1 0.9 0.9 0.9", "0 2 0 0 0 1 1"])
+def test_a_fault_says_what_training_would_silently_do(row: str):
+    assert "Ultralytics would drop the whole image" in problems_of(row)[0]
+
+
+numbers = st.sampled_from(
+    ["0", "1", "0.5", "0.123456", "1e-3", ".5", "1.005", "-0.001", "2", "nan", "true", "1_0", "[0]"]
+)
+label_rows = st.lists(
+    st.lists(numbers, min_size=1, max_size=9).map(" ".join)
+    | st.sampled_from(["", "  ", f"0 {TRIANGLE}", f"1  {TRIANGLE} "]),
+    max_size=4,
+)
+
+
+@pytest.mark.slow(reason="many examples")
+@pytest.mark.timeout(60)
+@settings(deadline=None, max_examples=500)
+@given(label_rows)
+def test_a_clean_file_and_a_file_read_row_by_row_are_the_same(rows: list[str]):
+    text = "\n".join(rows)
+    quick, slow = Findings(), Findings()
+    found = parse_labels(text, "a.txt", [0, 1], quick)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labels, "_parse_clean", lambda *_: None)
+        expected = parse_labels(text, "a.txt", [0, 1], slow)
+    assert [str(one) for one in quick.problems] == [str(one) for one in slow.problems]
+    assert quick.notes == slow.notes
+    assert [one.category for one in found] == [one.category for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        for part, twin in zip(one.parts, other.parts, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(part.rings, twin.rings, strict=True))
+
+
+def test_numbers_are_written_as_python_writes_them():
+    values = np.concatenate([np.linspace(0, 1, 1001), np.random.default_rng(0).random(2000), [1.0049, 9.9999994]])
+    ring = values[: len(values) // 2 * 2].reshape(-1, 2)
+    row = labels._as_text(ring.ravel())
+    assert row == "".join(f" {value:.6f}" for value in ring.ravel())
 
 
 def test_every_wrong_row_of_a_file_is_told():

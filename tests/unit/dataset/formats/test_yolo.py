@@ -45,6 +45,29 @@ def test_names_may_be_a_list_or_a_mapping(make_yolo: MAKE, names: str):
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        ('names: \'["cat", "dog"]\'', "names that are a list written as text read as a list"),
+        ('names: "{0: cat, 1: dog}"', "names that are a list written as text read as a list"),
+        ("names: {'0': cat, '1': dog}", ""),
+        ("names: [cat, dog]\nnc: '2'", ""),
+        ("names: [cat, dog]\nnc: 2.0", ""),
+    ],
+)
+def test_names_and_their_number_may_be_spelled_as_text(make_yolo: MAKE, names: str, note: str):
+    dataset = YoloFormat().read(make_yolo({"train/a": ROW}, f"train: images/train\n{names}"))
+    assert dataset.problems == ()
+    assert dataset.classes == ("cat", "dog")
+    assert [one.rule for one in dataset.notes] == ([note] if note else [])
+
+
+def test_classes_without_names_are_numbered_and_noted(make_yolo: MAKE):
+    dataset = YoloFormat().read(make_yolo({"train/a": "1" + ROW[1:]}, "train: images/train\nnc: 2"))
+    assert dataset.classes == ("class_0", "class_1")
+    assert [one.rule for one in dataset.notes] == ["classes without names called class_<id>, as Ultralytics does"]
+
+
 def test_class_ids_may_have_gaps(make_yolo: MAKE):
     dataset = YoloFormat().read(make_yolo({"train/a": "7" + ROW[1:]}, "train: images/train\nnames: {0: cat, 7: dog}"))
     assert dataset.classes == ("cat", "dog")
@@ -71,7 +94,47 @@ def test_a_split_may_be_a_list_file_or_several_folders(make_yolo: MAKE):
     assert Counter(one.split for one in dataset.images) == {"train": 2, "val": 1}
     assert [str(problem) for problem in dataset.problems] == [
         f"{folder}/val.txt:3: ./images/z/missing.jpg: names an image that is not there"
+        " (correct the line: Ultralytics would train without it)"
     ]
+
+
+@pytest.mark.parametrize("place", ["raw", "datasets/raw"])
+def test_path_may_be_relative_to_where_one_works(
+    make_yolo: MAKE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+):
+    folder = make_yolo({"train/a": ROW})
+    (tmp_path / "work" / place).parent.mkdir(parents=True)
+    folder.rename(tmp_path / "work" / place)
+    (tmp_path / "raw.yaml").write_text("path: raw\ntrain: images/train\nnames: [cat]")
+    monkeypatch.chdir(tmp_path / "work")
+    (record,) = YoloFormat().read(tmp_path / "raw.yaml").images
+    assert record.path == tmp_path / "work" / place / "images/train/a.jpg"
+
+
+@pytest.mark.parametrize(
+    "line", ["images/z/c.jpg", "./images/z/c.jpg", ".\\images\\z\\c.jpg", "{folder}/images/z/c.jpg"]
+)
+@pytest.mark.parametrize("place", ["train.txt", "lists/train.txt"])
+def test_a_list_file_names_images_from_itself_from_the_dataset_or_from_the_root(make_yolo: MAKE, place: str, line: str):
+    folder = make_yolo({"z/c": ROW}, f"train: {place}\nnames: [cat]")
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / place).write_text(line.format(folder=folder) + "\r\n")
+    dataset = YoloFormat().read(folder)
+    assert dataset.problems == ()
+    assert [record.name for record in dataset.images] == ["images/z/c.jpg"]
+
+
+def test_parts_and_holes_come_back_as_they_were_written(tmp_path: Path, make_image: MAKE):
+    mask = np.zeros((30, 40), np.bool_)
+    mask[4:20, 4:30] = True
+    mask[8:12, 8:12] = mask[:, 16:18] = False
+    parts = tuple(part.scaled(1 / 40, 1 / 30) for part in trace(mask))
+    record = ImageRecord(make_image(tmp_path / "a.jpg"), "a.jpg", "a", (Instance(0, parts),), "train", (40, 30))
+    YoloFormat().write(RawDataset("yolo", ("cat",), (record,)), tmp_path / "out")
+    ((instance,),) = (one.instances for one in YoloFormat().read(tmp_path / "out").images)
+    assert sorted((len(part.exterior), len(part.holes)) for part in instance.parts) == sorted(
+        (len(part.exterior), len(part.holes)) for part in parts
+    )
 
 
 def test_an_image_without_a_label_file_is_background_and_noted(make_yolo: MAKE):
@@ -110,6 +173,9 @@ def test_hidden_files_are_no_images(make_yolo: MAKE, make_image: MAKE):
         ("train: images/train\nnames: {cat: 0}", "names = ['cat']: class ids must be whole numbers from 0"),
         ("train: images/train\nnames: [cat, cat]", "names = cat: class names must differ and not be empty"),
         ("train: images/train\nnames: [cat]\nnc: 2", "nc = 2: must be the number of names, 1"),
+        ("train: images/train\nnames: [cat]\nnc: many", "nc = 'many': must be the number of names, 1"),
+        ("train: images/train\nnames: '[cat'", "names = '[cat': must list the classes"),
+        ("train: images/train\nnc: 1000000000", "names = None: must list the classes"),
         ("train: 5\nnames: [cat]", "train = 5: must be a folder, a list file or a list of them"),
         ("path: 5\ntrain: images/train\nnames: [cat]", "path = 5: must be a folder"),
         ("train: elsewhere\nnames: [cat]", "names no folder with images"),
