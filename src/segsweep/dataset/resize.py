@@ -178,24 +178,18 @@ def resized_shape(width: int, height: int, imgsz: int) -> tuple[int, int]:
 
 def least_size(of: Sequence[View]) -> tuple[int, int]:
     """Width and height that a source image must at least be decoded at, so that no view has to enlarge it again."""
-    shares = [
-        (view.source[axis] * view.scaled[axis] / (view.crop[axis + 2] - view.crop[axis]) for view in of)
-        for axis in (0, 1)
-    ]
-    width, height = (math.ceil(max(sizes) - 1e-9) for sizes in shares)
+    width, height = (
+        math.ceil(max(view.source[i] * view.scaled[i] / (view.crop[i + 2] - view.crop[i]) for view in of) - 1e-9)
+        for i in (0, 1)
+    )
     return width, height
-
-
-def resize_longest(picture: Picture, imgsz: int) -> Picture:
-    """Draw the `longest` view of a picture; the picture itself if it has that size."""
-    height, width = picture.shape[:2]
-    return render(picture, views(width, height, "longest", imgsz, 0)[0])
 
 
 def render(picture: Picture, view: View) -> Picture:
     """Draw a view.
 
-    Where it shrinks, every pixel counts, so that nothing aliases; where it grows, it is interpolated by cubics.
+    Where it shrinks, pixels are averaged so that nothing aliases (by a factor below two, what is no wider than a pixel
+    may, a little); where it grows, it is interpolated by cubics.
 
     Args:
         picture: The source image, (height, width, 3), uint8; it may have been decoded at a reduced scale.
