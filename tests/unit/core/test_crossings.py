@@ -83,6 +83,17 @@ def test_touching_is_not_crossing(ring: Ring):
     assert len(find_crossings([ring * (0.1, 0.3) + 0.7])) == 0
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_bridge_does_not_cross_itself_by_rounding(seed: int):
+    rng = np.random.default_rng(seed)
+    angle = np.linspace(0, 2 * np.pi, 7, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    ring = bridge([Part(circle, (circle / 3 + 0.1,)), Part(circle / 2 + 2.3)]) * rng.uniform(0.01, 1, 2) + rng.random(2)
+    on_the_bridge = np.insert(ring, 1, (ring[0] + rng.random() * (ring[1] - ring[0])), axis=0)
+    assert len(find_crossings([ring])) == 0
+    assert len(find_crossings([np.concatenate([on_the_bridge, ring[::-1]])])) == 0
+
+
 def test_pairs_are_looked_at_in_chunks_of_any_size(monkeypatch: pytest.MonkeyPatch):
     ring = np.random.default_rng(0).random((40, 2))
     whole = find_crossings([ring])

@@ -45,6 +45,12 @@ def test_rings_that_cross_or_coincide_enclose_the_same_as_one_outline(rings: lis
     assert np.array_equal(fill([part], 24, 24), even_odd(rings, 24))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_ring_twice_encloses_nothing(seed: int):
+    ring = np.random.default_rng(seed).uniform(0, 24, (3, 2))
+    assert not fill(nest([ring, ring.copy()]), 24, 24).any()
+
+
 def test_a_chain_of_overlapping_rings_is_one_cluster_whatever_their_order():
     rings = [square(0, 0, 5), square(8, 0, 5), square(4, 1, 5)]
     assert np.array_equal(fill(nest(rings), 16, 16), even_odd(rings, 16))
