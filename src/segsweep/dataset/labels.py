@@ -120,14 +120,16 @@ def are_clean(points: Ring, starts: Indices, lengths: Indices) -> npt.NDArray[np
         starts: Index of each ring's first point.
         lengths: Points of each ring.
     """
-    low, high = np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
-    inside = ((low >= 0) & (high <= 1)).all(axis=1)
+    flat = points.ravel()
+    outside = np.flatnonzero(~((flat >= 0) & (flat <= 1)))  # also what is not a number
     # The shoelace formula from each ring's first point, which is then the origin: the step to the next ring adds 0.
     with np.errstate(all="ignore"):  # what overflows is not inside
         x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
         steps = np.zeros(len(points))
         steps[:-1] = x[:-1] * y[1:] - y[:-1] * x[1:]
-        return np.asarray(inside & (np.abs(np.add.reduceat(steps, starts)) > _SURE_AREA))
+        clean = np.abs(np.add.reduceat(steps, starts)) > _SURE_AREA
+    clean[np.searchsorted(starts, outside >> 1, side="right") - 1] = False
+    return np.asarray(clean)
 
 
 def _joined(instance: Instance, width: int, height: int) -> Ring:

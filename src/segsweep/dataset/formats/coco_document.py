@@ -138,7 +138,7 @@ class _Contents:
             self._faults[key] = (_NO_LIST, type(member.value).__name__)
         elif self._offsets.setdefault(key, member.offset) != member.offset:
             self._faults[key] = ("must be there once", "")
-        elif not all(type(row) is dict for row in member.rows):
+        elif not set(map(type, member.rows)) <= {dict}:
             self._faults[key] = (_NO_LIST, "list")
         elif key == "annotations":
             for row in member.rows:

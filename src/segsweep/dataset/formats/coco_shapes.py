@@ -42,20 +42,18 @@ def read_polygons(segmentations: Sequence[Any], sizes: Sequence[Size | None]) ->
     lengths = np.array([len(polygon) for polygon in polygons]) >> 1
     ends = np.cumsum(lengths)
     starts = ends - lengths
-    pixels = np.frombuffer(values).reshape(-1, 2)
-    points = pixels / np.repeat(np.array(scales), lengths, axis=0)
+    pixels = np.frombuffer(values)
+    points = pixels.reshape(-1, 2) / np.repeat(np.array(scales), lengths, axis=0)
     right: list[bool] = are_clean(points, starts, lengths).tolist()
     # In an array true and false are 1 and 0, but they are no coordinates.
-    for index in np.flatnonzero(np.logical_or.reduceat(((pixels == 0) | (pixels == 1)).any(axis=1), starts)).tolist():
+    doubtful = np.flatnonzero((pixels == 0) | (pixels == 1)) >> 1
+    for index in set((np.searchsorted(starts, doubtful, side="right") - 1).tolist()):
         right[index] = right[index] and bool not in set(map(type, polygons[index]))
-    parts = [Part(points[start:end]) for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
-    grouped: list[tuple[Part, ...] | None] = []
-    first = 0
-    for count in counts:
-        last = first + count
-        grouped.append(tuple(parts[first:last]) if count and all(right[first:last]) else None)
-        first = last
-    return grouped
+    parts = [
+        Part(points[start:end]) if fine else None
+        for start, end, fine in zip(starts.tolist(), ends.tolist(), right, strict=True)
+    ]
+    return _grouped(parts, counts)
 
 
 def read_shape(segmentation: Any, size: Size, at: str, findings: Findings) -> tuple[Part, ...]:
@@ -93,6 +91,21 @@ def _append(segmentation: list[Any], values: array[float], polygons: list[list[A
     except (TypeError, ValueError, OverflowError):
         del polygons[first:], values[length:]
     return len(polygons) - first
+
+
+def _grouped(parts: Sequence[Part | None], counts: Sequence[int]) -> list[tuple[Part, ...] | None]:
+    """The parts of each annotation; None where it has none, or one of them is None."""
+    grouped: list[tuple[Part, ...] | None] = []
+    first = 0
+    for count in counts:
+        if count == 1:
+            part = parts[first]
+            grouped.append(None if part is None else (part,))
+        else:
+            own = tuple(part for part in parts[first : first + count] if part is not None)
+            grouped.append(own if count and len(own) == count else None)
+        first += count
+    return grouped
 
 
 def _read_polygon(polygon: Any, size: Size, at: str, findings: Findings) -> Part | None:

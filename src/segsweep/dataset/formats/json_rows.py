@@ -99,7 +99,7 @@ class _Window:
     @property
     def offset(self) -> int:
         """Where in the file the next character is."""
-        return self._start + len(self._text[: self._at].encode())
+        return self._start + self._bytes_to(self._at)
 
     def peek(self) -> str:
         """The next character that is not blank; none at the end of the file."""
@@ -228,8 +228,11 @@ class _Window:
             self._start, self._text, self._at = self.offset, left + piece, 0
         return bool(piece)
 
+    def _bytes_to(self, at: int) -> int:
+        return at if self._text.isascii() else len(self._text[:at].encode())
+
     def _refuse(self, rule: str, at: int) -> NoReturn:
-        offset = self._start + len(self._text[:at].encode())
+        offset = self._start + self._bytes_to(at)
         line, start, seen = 1, 0, 0
         self._file.seek(0)
         while data := self._file.read(min(_WINDOW, offset - seen)):

@@ -89,7 +89,10 @@ def decode_changes(counts: Counts, height: int, width: int) -> Changes:
         begin, end = (np.repeat(at, pieces) for at in (begin, end))
     top = np.maximum(begin - column * height, 0)
     bottom = np.minimum(end - column * height, height)
-    return (np.stack([top, bottom], axis=1) + (column * (height + 1))[:, None]).ravel()
+    changes = np.empty(2 * len(top), np.int64)
+    above = column * (height + 1)
+    changes[0::2], changes[1::2] = top + above, bottom + above
+    return changes
 
 
 def decode_mask(counts: Counts, height: int, width: int) -> Mask:
