@@ -75,12 +75,31 @@ def _crossing(outside: Ring, inside: Ring, axis: int, line: float) -> Ring:
     return point
 
 
+_End = tuple[float, int, int]  # where along the line, of which piece, and 0 for its beginning or -1 for its end
+
+
+def _opposite(ends: Sequence[_End], first: int) -> int:
+    """Which of the ends that lie where the next one lies is to be joined to the first."""
+    position, kind = ends[first + 1][0], ends[first][2]
+    k = first + 1
+    while k < len(ends) and ends[k][0] == position:
+        if ends[k][2] != kind:
+            return k
+        k += 1
+    return first + 1
+
+
 def _close(pieces: Sequence[Ring], along: int) -> list[Ring]:
     """Join the ends of the pieces two by two in their order along the line, and walk the rings this makes."""
-    ends = [(float(piece[where, along]), i, where) for i, piece in enumerate(pieces) for where in (0, -1)]
+    ends: list[_End] = [(float(piece[where, along]), i, where) for i, piece in enumerate(pieces) for where in (0, -1)]
     ends.sort(key=lambda end: end[0])
     partner: dict[tuple[int, int], tuple[int, int]] = {}
-    for (_, i, a), (_, j, b) in zip(ends[::2], ends[1::2], strict=True):
+    for first in range(0, len(ends), 2):
+        second = first + 1
+        # Of ends in one point, a beginning is joined to an end, or pieces that only touch there would be walked as one.
+        other = _opposite(ends, first)
+        ends[second], ends[other] = ends[other], ends[second]
+        (_, i, a), (_, j, b) = ends[first], ends[second]
         partner[i, a], partner[j, b] = (j, b), (i, a)
     rings: list[Ring] = []
     seen: set[int] = set()

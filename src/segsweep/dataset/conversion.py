@@ -21,7 +21,8 @@ from segsweep.dataset.jpeg import plain_jpeg
 from segsweep.dataset.labels import format_labels
 from segsweep.dataset.picture import MAX_BYTES, MIN_SIDE_PX, Picture, encode_jpeg, read_upright
 from segsweep.dataset.records import ImageRecord, Instance
-from segsweep.dataset.resize import View, least_size, render, views
+from segsweep.dataset.resize import least_size, render, views
+from segsweep.dataset.view import View
 from segsweep.errors import DatasetError, Problem
 from segsweep.storage.plain import read_plain
 

@@ -56,6 +56,12 @@ def test_a_shape_is_cut_into_its_pieces(part: Part, rectangle: Box, areas: list[
     assert sorted((size((piece,)), len(piece.holes)) for piece in pieces) == list(zip(areas, holes, strict=True))
 
 
+def test_pieces_that_touch_on_the_border_are_apart():
+    ring = np.array([[1.0, 2.0], [2.0, 3.0], [0.0, 0.0], [2.0, 5.0]])
+    assert len(clip(Part(ring), (0, 2, 2, 3))) == 2
+    assert size(clip(Part(ring), (0, 2, 2, 3))) == pytest.approx(1 / 3)
+
+
 def test_what_lies_inside_is_the_part_itself():
     assert clip(FRAME, (0, 0, 10, 10)) == (FRAME,)
     assert clip(FRAME, (-5, -5, 15, 15))[0] is FRAME
