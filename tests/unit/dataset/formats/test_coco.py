@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,11 @@ import numpy as np
 import pytest
 
 from segsweep.core.geometry import Mask, fill, trace
+from segsweep.dataset.formats import json_rows
 from segsweep.dataset.formats.coco import CocoFormat
 from segsweep.dataset.formats.rle import encode_counts, encode_mask
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset
+from segsweep.dataset.spool import Span, Spool
 from segsweep.errors import DatasetError
 
 SQUARE = [4, 4, 12, 4, 12, 12, 4, 12]
@@ -129,6 +132,84 @@ def test_an_annotation_written_twice_is_kept_once_and_noted(make_coco: MAKE):
     dataset = CocoFormat().read(make_coco([annotation([SQUARE]), annotation([SQUARE], id=2)]))
     assert len(dataset.images[0].instances) == 1
     assert dataset.notes[0].examples == ("annotations.json: annotations[1]",)
+
+
+def test_annotations_that_only_begin_and_end_alike_are_both_kept(make_coco: MAKE):
+    other = [*SQUARE[:5], 11, *SQUARE[6:]]
+    dataset = CocoFormat().read(
+        make_coco([annotation([SQUARE]), annotation([other], id=2), annotation([SQUARE], id=3)])
+    )
+    assert len(dataset.images[0].instances) == 2
+    assert [note.count for note in dataset.notes] == [1]
+
+
+@pytest.mark.parametrize("order", [("annotations", "images", "categories"), ("categories", "annotations", "images")])
+@pytest.mark.parametrize("window", [50, 1 << 16])
+def test_the_lists_may_come_in_any_order_and_annotations_of_an_image_anywhere(
+    make_coco: MAKE, monkeypatch: pytest.MonkeyPatch, order: tuple[str, ...], window: int
+):
+    monkeypatch.setattr(json_rows, "_WINDOW", window)
+    rows = [
+        annotation([[x, y, x + 5, y, x + 5, y + 5]], id=10 * x + y, image_id=1 + y % 2, category_id=1 + x % 2)
+        for x in range(6)
+        for y in range(6)
+    ]
+    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2)]
+    folder = make_coco(rows, images)
+    file = folder / "annotations.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps({key: document[key] for key in order}))
+    dataset = CocoFormat().read(folder)
+    assert dataset.problems == ()
+    for index, record in enumerate(dataset.images, start=1):
+        found = [(one.category, *(one.parts[0].exterior[0] * (40, 30)).round().tolist()) for one in record.instances]
+        assert found == [(x % 2, x, y) for x in range(6) for y in range(6) if 1 + y % 2 == index]
+
+
+def test_what_is_kept_on_disk_is_what_is_kept_in_memory(
+    make_coco: MAKE, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(json_rows, "_WINDOW", 200)  # so that an image is kept in several pieces
+    folder = make_coco([annotation([[x, 0, x + 5, 0, x + 5, 5], SQUARE]) for x in range(9)])
+    with Spool(tmp_path / "spool") as spool:
+        on_disk = CocoFormat().read(folder, spool.keep)
+    (expected,), (found,) = CocoFormat().read(folder).images, on_disk.images
+    assert isinstance(found.annotations, Span)
+    assert len(found.annotations.pieces) > 1
+    shapes = [
+        [[part.exterior.tolist() for part in one.parts] for one in record.instances] for record in (expected, found)
+    ]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.slow(reason="reads 30,000 annotations while every allocation is counted")
+@pytest.mark.timeout(60)
+def test_memory_does_not_grow_with_the_annotations(make_coco: MAKE, tmp_path: Path):
+    """Ten times the annotations: the same peak, but for a few numbers of each."""
+    peaks = []
+    for count in (3_000, 30_000):
+        points = np.random.default_rng(0).integers(0, 30, (count, 48)).tolist()
+        rows = [annotation([polygon], id=i, image_id=1 + i % 20) for i, polygon in enumerate(points)]
+        images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in range(1, 21)]
+        folder = make_coco(rows, images)
+        with Spool(tmp_path / "spool") as spool:
+            tracemalloc.start()
+            CocoFormat().read(folder, spool.keep)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 27_000 * 32  # bytes; as text each has about 200, as numbers 400
+
+
+def test_a_list_that_is_there_twice_is_told(make_coco: MAKE):
+    folder = make_coco([annotation([SQUARE])])
+    file = folder / "annotations.json"
+    file.write_text(file.read_text().replace('"categories"', '"annotations": [], "categories"'))
+    assert problems_of(folder) == ["annotations.json: annotations: must be there once"]
+
+
+def test_a_name_with_half_a_surrogate_pair_is_refused(make_coco: MAKE):
+    (found, *_) = problems_of(make_coco([], categories=[{"id": 1, "name": "\ud800"}]))
+    assert "categories[0]: {'id': 1, 'name': '\\ud800'" in found
 
 
 @pytest.mark.parametrize(
