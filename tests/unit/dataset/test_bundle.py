@@ -49,8 +49,8 @@ def test_a_bundle_holds_resized_images_and_labels_of_every_split(small_yolo: Pat
     assert picture is not None
     assert picture.shape == (24, 32, 3)
     assert files["labels/train/train0.txt"].decode() == (
-        "0 0.100000 0.100000 0.100000 0.900000 0.900000 0.900000\n"
-        "1 0.500000 0.100000 0.900000 0.100000 0.900000 0.500000\n"
+        "0 0.10000000 0.10000000 0.10000000 0.90000000 0.90000000 0.90000000\n"
+        "1 0.50000000 0.10000000 0.90000000 0.10000000 0.90000000 0.50000000\n"
     )
 
 
