@@ -18,7 +18,8 @@ from segsweep.dataset.scene import CLASSES, render_scene
 Outline = npt.NDArray[np.int32]
 Shape = tuple[int, list[Outline]]  # class, outlines in pixels
 
-_SCENES = 60  # rendered; the others are these, moved and with other noise
+_SCENES = 60  # rendered; the others are these with other noise
+_FILES = 600  # of a YOLO dataset; more images are further names of these
 
 
 def write_coco(folder: Path, images: int, width: int, height: int) -> Path:
@@ -51,7 +52,7 @@ def write_coco(folder: Path, images: int, width: int, height: int) -> Path:
 
 
 def write_yolo(folder: Path, images: int, width: int, height: int) -> Path:
-    """The same as a YOLO dataset with splits; made once."""
+    """A YOLO dataset of such JPEGs with splits, and all images of a scene in one of them; made once."""
     folder = folder / f"yolo-{images}-{width}x{height}"
     if (folder / "data.yaml").exists():
         return folder
@@ -59,15 +60,19 @@ def write_yolo(folder: Path, images: int, width: int, height: int) -> Path:
     for split in dict.fromkeys(splits):
         for kind in ("images", "labels"):
             (folder / kind / split).mkdir(parents=True, exist_ok=True)
-    for number, (picture, shapes) in enumerate(_scenes(images, width, height)):
-        split = splits[number % len(splits)]  # pictures of one scene stay together: no split shares one
-        _write(folder / "images" / split / f"{number:06d}.jpg", picture)
+    for number, (picture, shapes) in enumerate(_scenes(min(images, _FILES), width, height)):
+        split = splits[number % len(splits)]
+        image, labels = folder / "images" / split / f"{number:06d}.jpg", folder / "labels" / split / f"{number:06d}.txt"
+        _write(image, picture)
         rows = [
             f"{category} " + " ".join(f"{value:.6f}" for value in (outline / (width, height)).ravel().tolist())
             for category, outlines in shapes
             for outline in outlines
         ]
-        (folder / "labels" / split / f"{number:06d}.txt").write_text("\n".join(rows) + "\n")
+        labels.write_text("\n".join(rows) + "\n")
+        for further in range(number + _FILES, images, _FILES):
+            for path in (image, labels):
+                path.with_stem(f"{further:06d}").hardlink_to(path)
     lines = [f"{split}: images/{split}" for split in dict.fromkeys(splits)]
     (folder / "data.yaml").write_text("\n".join([*lines, f"names: [{', '.join(CLASSES)}]"]) + "\n")
     return folder

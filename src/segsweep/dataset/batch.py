@@ -7,10 +7,12 @@ hash that they are what was written.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,37 +32,26 @@ _TAIL = struct.Struct("<Q32s")
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """One file of the bundle, where it lies in a batch.
-
-    Attributes:
-        batch: The batch's file.
-        offset: Where it starts there, bytes.
-        size_bytes: Its length.
-        sha256: Of its content.
-    """
-
-    batch: str
-    offset: int
-    size_bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
 class StoredView:
-    """An image of the bundle and its label file.
+    """An image of the bundle and its label file, where they lie in a batch: one after the other.
 
     Attributes:
         suffix: What is added to the stem of its source image.
-        image: The image.
-        labels: The label file.
-        instances: Class -> number of its label rows.
+        batch: The batch's file.
+        offset: Where the image starts there, bytes.
+        image_bytes: Length of the image.
+        label_bytes: Length of the label file.
+        hashes: sha256 of the image, then of the label file; 64 bytes.
+        instances: Class and number of its label rows, by class.
     """
 
     suffix: str
-    image: Stored
-    labels: Stored
-    instances: Mapping[int, int]
+    batch: str
+    offset: int
+    image_bytes: int
+    label_bytes: int
+    hashes: bytes
+    instances: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -138,21 +129,22 @@ def batch_name(records: Iterable[ImageRecord], settings: str) -> str:
 
 def pack(chunk: Chunk, images: Iterable[Converted]) -> bytes:
     """The content of a chunk's batch, headed by its name for whoever stores it."""
-    places = dict(zip((str(record.path) for record in chunk.records), chunk.places, strict=False))
+    places = {
+        where: place
+        for record, place in zip(chunk.records, chunk.places, strict=False)
+        for where in (str(record.path), record.name)
+    }
     blobs: list[bytes] = []
     offset = 0
-
-    def stored(data: bytes) -> list[Any]:
-        nonlocal offset
-        blobs.append(data)
-        offset += len(data)
-        return [offset - len(data), len(data), hashlib.sha256(data).hexdigest()]
-
     index = []
     for one in images:
-        views = [
-            [view.suffix, stored(view.image), stored(view.labels), list(view.instances.items())] for view in one.views
-        ]
+        views = []
+        for view in one.views:
+            hashes = (hashlib.sha256(view.image).hexdigest(), hashlib.sha256(view.labels).hexdigest())
+            sizes = (len(view.image), len(view.labels))
+            views.append([view.suffix, offset, *sizes, "".join(hashes), sorted(view.instances.items())])
+            blobs += (view.image, view.labels)
+            offset += sum(sizes)
         facts = {
             "name": one.name,
             "views": views,
@@ -208,10 +200,7 @@ def read_index(path: Path) -> list[StoredImage]:
     return [
         StoredImage(
             name=one["name"],
-            views=tuple(
-                StoredView(suffix, Stored(batch, *image), Stored(batch, *labels), dict(instances))
-                for suffix, image, labels, instances in one["views"]
-            ),
+            views=tuple(_view(batch, row) for row in one["views"]),
             hash=one["hash"],
             categories=tuple(one["categories"]),
             ious=tuple(one["ious"]),
@@ -221,3 +210,15 @@ def read_index(path: Path) -> list[StoredImage]:
         )
         for one in found
     ]
+
+
+def _view(batch: str, row: Sequence[Any]) -> StoredView:
+    suffix, offset, image_bytes, label_bytes, hashes, instances = row
+    counts = _shared(tuple((category, count) for category, count in instances))
+    return StoredView(sys.intern(suffix), batch, offset, image_bytes, label_bytes, bytes.fromhex(hashes), counts)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(counts: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    """The same object for the same counts: there are few, and many images."""
+    return counts

@@ -10,25 +10,26 @@ from __future__ import annotations
 import hashlib
 import logging
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segsweep.dataset.batch import CHUNK_IMAGES, Chunk, ConvertChunk
-from segsweep.dataset.clean import Known, actions_to_csv, exclude
+from segsweep.dataset.clean import Action, Known, actions_to_csv, exclude
 from segsweep.dataset.contents import Contents, Views
 from segsweep.dataset.conversion import CROWDS
 from segsweep.dataset.converting import Progress, convert_all
 from segsweep.dataset.duplicates import near_duplicates
-from segsweep.dataset.formats.registry import read_dataset
 from segsweep.dataset.harvest import Harvest, Survey, gather, read_images, survey
-from segsweep.dataset.manifest import SCHEMA, Manifest, Source, content_digest, read_manifest
+from segsweep.dataset.manifest import SCHEMA, Manifest, Source, ordered_digest, read_manifest
 from segsweep.dataset.options import PrepareOptions, bundle_name, check_options
 from segsweep.dataset.pages.bundle_page import bundle_page
 from segsweep.dataset.plan import Plan, make_plan
-from segsweep.dataset.records import Findings, RawDataset
+from segsweep.dataset.reading import Reading, read_to_disk
+from segsweep.dataset.records import Findings, ImageRecord, Note, RawDataset
 from segsweep.dataset.roster import Roster
-from segsweep.dataset.spool import Spool
 from segsweep.dataset.spread import MapChunks, in_processes, in_this_process, usable_cores
 from segsweep.dataset.upload import upload_shards
 from segsweep.dataset.workspace import workspace
@@ -58,17 +59,22 @@ class Bundle:
 
     Attributes:
         uri: Its place, digest and all.
-        manifest: What it holds.
+        head: What it holds, perhaps without the list of its files.
         is_new: Whether it was written now; False if the same content was there already.
     """
 
     uri: str
-    manifest: Manifest
+    head: Manifest
     is_new: bool
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What it holds, file by file; read from its place."""
+        return read_manifest(self.uri)
 
     def to_json(self) -> dict[str, Any]:
         """Facts for `segsweep prepare --json`."""
-        manifest = self.manifest
+        manifest = self.head
         return {
             "uri": self.uri,
             "digest": manifest.digest,
@@ -83,7 +89,7 @@ class Bundle:
 
     def to_text(self) -> str:
         """For a person: what each split got, where the bundle is. What was repaired or decided has been logged."""
-        manifest = self.manifest
+        manifest = self.head
         lines = [
             f"{name:<5} {split.images} images, "
             + ", ".join(f"{count} {category}" for category, count in split.instances.items())
@@ -143,94 +149,102 @@ class _Preparation:
     map_chunks: MapChunks[Chunk] | None
 
     def run(self, name: str, target: Store) -> Bundle:
-        findings = Findings()
         augmentation = _load_augmentation(self.options)
-        read, roster = self._read()
+        read, roster = read_to_disk(Reading(self.source, self.options.format, self.options.classes, self.work))
         map_chunks = self.map_chunks or self._own_map(len(roster))
         conversion = ConvertChunk(self.options.recipe)
         batches = convert_all(roster, conversion, self.work / "batches", map_chunks, self.progress)
-        known = survey(batches)
-        known_of = Known(known.held, known.problems)
-        whole = replace(read, images=roster.images())
-        dataset, excluded = exclude(whole, self.options.clean_rules, known.hashes, known_of)
-        faults = [] if self.options.drop_unreadable else [one for found in known.problems.values() for one in found]
-        plan = make_plan(dataset, known.held, _clusters(known, dataset), faults, self.options, findings)
+        findings = Findings()
+        plan, excluded = self._plan(read, roster, survey(batches), findings)
         plan = replace(plan, augmentation=augmentation)
-        harvest = gather(batches, plan.splits, dataset.classes)
+        harvest = gather(batches, plan.splits, plan.classes)
         harvest.actions += excluded
         for action in harvest.actions:
             if action.rule == CROWDS:
                 findings.repair(CROWDS, action.image)
-        contents = Contents(plan, harvest.views, self._copies(plan, map_chunks))
-        return self._write(name, target, contents, harvest, findings)
+        views, copies = harvest.views, self._copies(plan, roster, map_chunks)
+        contents = Contents(plan, views, copies, self.options.shard_mb * _MEGABYTE)
+        head = self._head(name, contents, harvest, (*read.notes, *findings.notes), read.format)
+        return self._write(open_store(target.uri, head.directory), head, contents, harvest, roster)
 
-    def _read(self) -> tuple[RawDataset, Roster]:
-        """The dataset without its images, and its images on disk."""
-        for leftover in self.work.glob("*.spool"):
-            leftover.unlink()
-        with tempfile.NamedTemporaryFile(dir=self.work, suffix=".spool", delete=False) as file:
-            path = Path(file.name)
-        with Spool(path) as spool:
-            dataset = read_dataset(self.source, self.options.format, spool.keep, self.options.classes)
-        roster = Roster(self.work / "roster", dataset.images, CHUNK_IMAGES)
-        return replace(dataset, images=()), roster
+    def _plan(
+        self, read: RawDataset, roster: Roster, known: Survey, findings: Findings
+    ) -> tuple[Plan, Sequence[Action]]:
+        """Leave out what the options say, and split the rest; the only step that holds all images at once."""
+        whole = replace(read, images=roster.images())
+        known_of = Known(known.held, known.problems)
+        dataset, excluded = exclude(whole, self.options.clean_rules, known.hashes, known_of)
+        faults = [] if self.options.drop_unreadable else [one for found in known.problems.values() for one in found]
+        clusters = _clusters(known, dataset)
+        return make_plan(dataset, known.held, clusters, faults, self.options, findings), excluded
 
     def _own_map(self, images: int) -> MapChunks[Chunk]:
         workers = self.options.workers or usable_cores()
         return in_this_process if workers == 1 or images <= _ALONE_UP_TO else in_processes(workers)
 
-    def _copies(self, plan: Plan, map_chunks: MapChunks[Chunk]) -> Views:
+    def _copies(self, plan: Plan, roster: Roster, map_chunks: MapChunks[Chunk]) -> Views:
         """Augmented copies of the train images; none where none were asked for."""
         if plan.augmentation is None or not plan.augmentation.copies:
             return {}
         from segsweep.dataset.copies import CopyChunk  # noqa: PLC0415 - albumentations, if it is needed at all
 
         conversion = CopyChunk(self.options.recipe, plan.augmentation, self.options.seed)
-        roster = Roster(self.work / "roster-copies", plan.images(AUGMENTED_SPLIT), CHUNK_IMAGES)
-        images = tuple(read_images(convert_all(roster, conversion, self.work / "copies", map_chunks, self.progress)))
+        train = Roster(self.work / "roster-train", list(_train(plan, roster)), CHUNK_IMAGES)
+        images = tuple(read_images(convert_all(train, conversion, self.work / "copies", map_chunks, self.progress)))
         if problems := [problem for image in images for problem in image.problems]:
             raise DatasetError(problems)
         return {image.name: image.views for image in images}
 
-    def _previews(self, plan: Plan) -> tuple[Preview, ...]:
+    def _previews(self, plan: Plan, roster: Roster) -> tuple[Preview, ...]:
         if plan.augmentation is None or not plan.augmentation.copies:
             return ()
         from segsweep.dataset.copies import previews  # noqa: PLC0415 - as above
 
-        return previews(plan.images(AUGMENTED_SPLIT), self.options.recipe, plan.augmentation, self.options.seed)
+        return previews(_train(plan, roster), self.options.recipe, plan.augmentation, self.options.seed)
 
-    def _write(self, name: str, target: Store, contents: Contents, harvest: Harvest, findings: Findings) -> Bundle:
+    def _head(
+        self, name: str, contents: Contents, harvest: Harvest, notes: tuple[Note, ...], format_name: str
+    ) -> Manifest:
+        """The manifest without its shards and files."""
         plan, imgsz = contents.plan, self.options.imgsz
-        shards = contents.shards(self.options.shard_mb * _MEGABYTE)
-        classes, parameters = plan.dataset.classes, plan.parameters
-        hashes = ((file.path, file.stored.sha256) for shard in shards for file in shard.files)
-        manifest = Manifest(
+        hashes = ((file.path, file.sha256) for file in contents.entries())
+        for note in notes:
+            logger.warning("%s: %s (%d): %s", self.source, note.rule, note.count, ", ".join(note.examples))
+        return Manifest(
             schema=SCHEMA,
             name=name,
-            digest=content_digest(classes, imgsz, parameters, hashes),
-            classes=classes,
+            digest=ordered_digest(plan.classes, imgsz, plan.parameters, hashes),
+            classes=plan.classes,
             imgsz=imgsz,
-            parameters=parameters,
-            source=Source(str(self.source), plan.dataset.format),
+            parameters=plan.parameters,
+            source=Source(str(self.source), format_name),
             splits=contents.facts(),
             shards=(),
-            files=tuple(sorted((entry for shard in shards for entry in shard.entries()), key=lambda one: one.path)),
-            notes=(*plan.dataset.notes, *findings.notes),
+            files=(),
+            notes=notes,
             fidelity=harvest.tally.facts(),
             small=harvest.small_facts(self.options.min_area_px),
             cleaning=harvest.counts(),
         )
-        for note in manifest.notes:
-            logger.warning("%s: %s (%d): %s", self.source, note.rule, note.count, ", ".join(note.examples))
-        store = open_store(target.uri, manifest.directory)
-        there = _find(store, manifest.digest)
+
+    def _write(self, store: Store, head: Manifest, contents: Contents, harvest: Harvest, roster: Roster) -> Bundle:
+        """Upload everything, the manifest last; nothing if it is there already."""
+        there = _find(store, head.digest)
         if there is not None:
             return Bundle(store.uri, there, is_new=False)
-        manifest = replace(manifest, shards=upload_shards(shards, store, self.work))
+        head = replace(head, shards=upload_shards(contents.shards, store, self.work))
         store.write(layout.BUNDLE_CLEANING, actions_to_csv(harvest.actions))
-        store.write(layout.BUNDLE_PAGE, bundle_page(manifest, self._previews(plan)).encode())
-        store.write(layout.MANIFEST, manifest.to_bytes())
-        return Bundle(store.uri, manifest, is_new=True)
+        store.write(layout.BUNDLE_PAGE, bundle_page(head, self._previews(contents.plan, roster)).encode())
+        path = self.work / layout.MANIFEST
+        with path.open("wb") as file:
+            file.writelines(head.lines(contents.entries()))
+        store.upload(path, layout.MANIFEST)
+        return Bundle(store.uri, head, is_new=True)
+
+
+def _train(plan: Plan, roster: Roster) -> Iterator[ImageRecord]:
+    for chunk in roster.chunks():
+        yield from (record for record in chunk if plan.splits.get(record.name) == AUGMENTED_SPLIT)
 
 
 def _load_augmentation(options: PrepareOptions) -> Augmentation | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from segsweep.dataset.batch import StoredView
-from segsweep.dataset.manifest import SplitFacts
+from segsweep.dataset.manifest import FileEntry, SplitFacts
 from segsweep.dataset.packing import Placed, ShardPlan, plan_shards
 from segsweep.dataset.plan import Plan
 from segsweep.dataset.records import SPLITS
-from segsweep.storage import layout
 
 Views = Mapping[str, Sequence[StoredView]]  # image name -> images and labels made of it
 
@@ -23,39 +23,51 @@ class Contents:
         plan: Splits and stems.
         views: Of every image.
         copies: Augmented ones, of train images.
+        shard_bytes: About how large a shard becomes.
     """
 
     plan: Plan
     views: Views
     copies: Views
+    shard_bytes: int
 
-    def shards(self, limit_bytes: int) -> tuple[ShardPlan, ...]:
-        """The shards of all splits, each about so large."""
-        return tuple(shard for split in SPLITS for shard in plan_shards(split, self._files(split), limit_bytes))
+    @cached_property
+    def shards(self) -> tuple[ShardPlan, ...]:
+        """The shards of all splits."""
+        return tuple(shard for split in SPLITS for shard in plan_shards(split, self._files(split), self.shard_bytes))
 
     def facts(self) -> dict[str, SplitFacts]:
         """Split -> its counts."""
         return {split: self._facts(split) for split in SPLITS}
 
-    def _files(self, split: str) -> Iterator[tuple[Placed, Placed]]:
-        for record in self.plan.images(split):
-            for view in (*self.views[record.name], *self.copies.get(record.name, ())):
-                stem = self.plan.stems[record.name] + view.suffix
-                yield (
-                    Placed(layout.image_key(split, stem), view.image, record.name),
-                    Placed(layout.label_key(split, stem), view.labels, record.name),
-                )
+    def entries(self) -> Iterator[FileEntry]:
+        """Every file of the bundle, in the order of their paths; each is made when its turn comes."""
+        # The dot that follows a stem in a path counts: `a-copy1.jpg` comes before `a.jpg`.
+        ordered = sorted(
+            ((placed.split, f"{placed.stem}.", shard.key, placed) for shard in self.shards for placed in shard.files),
+            key=lambda one: one[:2],
+        )
+        for _, _, key, placed in ordered:
+            yield placed.image(key)
+        for _, _, key, placed in ordered:
+            yield placed.labels(key)
+
+    def _files(self, split: str) -> Iterator[Placed]:
+        for name in self.plan.names(split):
+            for view in (*self.views[name], *self.copies.get(name, ())):
+                yield Placed(split, self.plan.stems[name] + view.suffix, view, name)
 
     def _facts(self, split: str) -> SplitFacts:
-        names = self.plan.dataset.classes
-        counts = dict.fromkeys(range(len(names)), 0)
+        classes = self.plan.classes
+        counts = dict.fromkeys(range(len(classes)), 0)
         images = background = copies = 0
-        for record in self.plan.images(split):
-            own = self.copies.get(record.name, ())
+        for name in self.plan.names(split):
+            own = self.copies.get(name, ())
             copies += len(own)
-            for view in (*self.views[record.name], *own):
+            for view in (*self.views[name], *own):
                 images += 1
                 background += not view.instances
-                for category, count in view.instances.items():
+                for category, count in view.instances:
                     counts[category] += count
-        return SplitFacts(images, background, {name: counts[index] for index, name in enumerate(names)}, copies)
+        instances = {category: counts[index] for index, category in enumerate(classes)}
+        return SplitFacts(images, background, instances, copies)

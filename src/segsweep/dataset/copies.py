@@ -65,7 +65,7 @@ class CopyChunk:
 
 
 def previews(
-    records: Sequence[ImageRecord], recipe: Recipe, augmentation: Augmentation, seed: int
+    records: Iterable[ImageRecord], recipe: Recipe, augmentation: Augmentation, seed: int
 ) -> tuple[Preview, ...]:
     """What augmentation does to the first of these images that show something."""
 

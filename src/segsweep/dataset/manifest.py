@@ -20,7 +20,6 @@ from segsweep.storage.opening import open_store
 
 SCHEMA = 2
 
-_LINES = 512  # files of a manifest that are put into words at once
 _CHUNK_BYTES = 1 << 20
 _MOST_BYTES = 1 << 28  # a bundle of half a million images
 
@@ -162,19 +161,24 @@ class Manifest:
         """The bundle's directory name."""
         return layout.bundle_name(self.name, self.digest)
 
-    def lines(self) -> Iterator[bytes]:
-        """The content of `manifest.json` piece by piece, for it grows with the bundle; a file is a line."""
+    def lines(self, files: Iterable[FileEntry]) -> Iterator[bytes]:
+        """The content of `manifest.json` piece by piece, for it grows with the bundle; a file is a line.
+
+        Args:
+            files: In place of the manifest's own, which may be left out where they would fill memory.
+        """
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "files"}
         head = json.dumps(facts, default=asdict, indent=1, ensure_ascii=False).removesuffix("\n}")
         yield f'{head},\n "files": ['.encode()
-        for start in range(0, len(self.files), _LINES):
-            rows = [_file_line(file) for file in self.files[start : start + _LINES]]
-            yield ("," * bool(start) + "\n  " + ",\n  ".join(rows)).encode()
+        separator = "\n  "
+        for file in files:
+            yield (separator + _file_line(file)).encode()
+            separator = ",\n  "
         yield b"\n ]\n}\n"
 
     def to_bytes(self) -> bytes:
         """The content of `manifest.json`; the same manifest gives the same bytes."""
-        return b"".join(self.lines())
+        return b"".join(self.lines(self.files))
 
 
 _ADAPTER = TypeAdapter(Manifest)
@@ -191,9 +195,16 @@ def content_digest(
         parameters: All else that shaped the content.
         files: Path and sha256 of every file, in any order.
     """
+    return ordered_digest(classes, imgsz, parameters, sorted(files))
+
+
+def ordered_digest(
+    classes: tuple[str, ...], imgsz: int, parameters: Mapping[str, Any], files: Iterable[tuple[str, str]]
+) -> str:
+    """The `content_digest` of files that come in the order of their paths, one at a time."""
     content = {"schema": SCHEMA, "classes": list(classes), "imgsz": imgsz, "parameters": dict(parameters)}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-    for path, sha256 in sorted(files):
+    for path, sha256 in files:
         digest.update(f"\n{path} {sha256}".encode())
     return digest.hexdigest()
 
@@ -221,9 +232,8 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         manifest = _ADAPTER.validate_json(data, strict=True)
     except ValidationError as exc:
         raise DatasetError([_problem(where, error) for error in exc.errors()]) from exc
-    digest = content_digest(
-        manifest.classes, manifest.imgsz, manifest.parameters, ((file.path, file.sha256) for file in manifest.files)
-    )
+    files = ((file.path, file.sha256) for file in manifest.files)
+    digest = content_digest(manifest.classes, manifest.imgsz, manifest.parameters, files)
     findings = Findings()
     for field, value, rule in contradictions(manifest, digest):
         findings.fault(where, rule, field=field, value=value, fix=fix)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from segsweep.dataset.batch import Stored
+from segsweep.dataset.batch import StoredView
 from segsweep.dataset.manifest import FileEntry, ShardEntry
 from segsweep.storage import layout
 
@@ -19,17 +19,34 @@ _HELD_OPEN = 64  # batches
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A file of the bundle: what it is called, and where its content lies.
+    """An image of the bundle with its label file: what they are called, and where their content lies.
 
     Attributes:
-        path: Inside its shard, and inside a node's copy.
-        stored: Its content.
-        source: The image it was made from.
+        split: The split they belong to.
+        stem: Of both files.
+        view: Their content.
+        source: The image they were made from.
     """
 
-    path: str
-    stored: Stored
+    split: str
+    stem: str
+    view: StoredView
     source: str
+
+    @property
+    def packed_bytes(self) -> int:
+        """What they take in a tar."""
+        return sum(_BLOCK_BYTES + _padded(size) for size in (self.view.image_bytes, self.view.label_bytes))
+
+    def image(self, shard: str) -> FileEntry:
+        """The image as the manifest has it; `shard` is the key of its tar."""
+        path, sha256 = layout.image_key(self.split, self.stem), self.view.hashes[:32].hex()
+        return FileEntry(path, self.view.image_bytes, sha256, shard, self.source)
+
+    def labels(self, shard: str) -> FileEntry:
+        """The label file as the manifest has it."""
+        path, sha256 = layout.label_key(self.split, self.stem), self.view.hashes[32:].hex()
+        return FileEntry(path, self.view.label_bytes, sha256, shard, self.source)
 
 
 @dataclass(frozen=True)
@@ -38,37 +55,31 @@ class ShardPlan:
 
     Attributes:
         key: Relative to the bundle.
-        files: In the order of the tar.
+        files: In the order of the tar; each is an image and its labels.
     """
 
     key: str
     files: tuple[Placed, ...]
 
-    def entries(self) -> Iterator[FileEntry]:
-        """Its files as the manifest has them."""
-        for file in self.files:
-            stored = file.stored
-            yield FileEntry(file.path, stored.size_bytes, stored.sha256, self.key, file.source)
 
-
-def plan_shards(split: str, groups: Iterable[Sequence[Placed]], limit_bytes: int) -> Iterator[ShardPlan]:
+def plan_shards(split: str, files: Iterable[Placed], limit_bytes: int) -> Iterator[ShardPlan]:
     """Deal the files of a split into shards of about the same size.
 
     Args:
         split: Its name.
-        groups: Files that belong together and share a tar, in the order they get there.
+        files: In the order they get there.
         limit_bytes: A tar that reached this is closed and the next begun.
     """
     index, size_bytes = 0, 0
-    files: list[Placed] = []
-    for group in groups:
+    dealt: list[Placed] = []
+    for placed in files:
         if size_bytes >= limit_bytes:
-            yield ShardPlan(layout.shard_key(split, index), tuple(files))
-            index, size_bytes, files = index + 1, 0, []
-        files += group
-        size_bytes += sum(_BLOCK_BYTES + _padded(file.stored.size_bytes) for file in group)
-    if files:
-        yield ShardPlan(layout.shard_key(split, index), tuple(files))
+            yield ShardPlan(layout.shard_key(split, index), tuple(dealt))
+            index, size_bytes, dealt = index + 1, 0, []
+        dealt.append(placed)
+        size_bytes += placed.packed_bytes
+    if dealt:
+        yield ShardPlan(layout.shard_key(split, index), tuple(dealt))
 
 
 def write_shard(plan: ShardPlan, path: Path) -> ShardEntry:
@@ -94,14 +105,15 @@ def write_shard(plan: ShardPlan, path: Path) -> ShardEntry:
 def _pieces(plan: ShardPlan) -> Iterator[bytes]:
     with _Batches() as batches:
         total = 0
-        for file in plan.files:
-            member = tarfile.TarInfo(file.path)  # time, owner and group are 0
-            member.size = file.stored.size_bytes
-            header = member.tobuf(tarfile.USTAR_FORMAT)
-            content = batches.read(file.stored)
-            padding = bytes(_padded(len(content)) - len(content))
-            total += len(header) + len(content) + len(padding)
-            yield from (header, content, padding)
+        for placed in plan.files:
+            both = batches.read(placed.view)
+            for entry, start in ((placed.image(plan.key), 0), (placed.labels(plan.key), placed.view.image_bytes)):
+                member = tarfile.TarInfo(entry.path)  # time, owner and group are 0
+                member.size = entry.size_bytes
+                header = member.tobuf(tarfile.USTAR_FORMAT)
+                padding = bytes(_padded(entry.size_bytes) - entry.size_bytes)
+                total += len(header) + entry.size_bytes + len(padding)
+                yield from (header, both[start : start + entry.size_bytes], padding)
         end = total + 2 * _BLOCK_BYTES
         yield bytes(-(-end // tarfile.RECORDSIZE) * tarfile.RECORDSIZE - total)
 
@@ -119,15 +131,17 @@ class _Batches:
         for descriptor in self._open.values():
             os.close(descriptor)
 
-    def read(self, stored: Stored) -> bytes:
-        descriptor = self._open.get(stored.batch)
+    def read(self, view: StoredView) -> bytes:
+        """The image, then the labels."""
+        descriptor = self._open.get(view.batch)
         if descriptor is None:
             if len(self._open) >= _HELD_OPEN:
                 os.close(self._open.pop(next(iter(self._open))))
-            descriptor = self._open[stored.batch] = os.open(stored.batch, os.O_RDONLY)
-        data = os.pread(descriptor, stored.size_bytes, stored.offset)
-        if len(data) != stored.size_bytes:
-            raise OSError(f"{stored.batch} is shorter than what was written to it")
+            descriptor = self._open[view.batch] = os.open(view.batch, os.O_RDONLY)
+        size_bytes = view.image_bytes + view.label_bytes
+        data = os.pread(descriptor, size_bytes, view.offset)
+        if len(data) != size_bytes:
+            raise OSError(f"{view.batch} is shorter than what was written to it")
         return data
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from segsweep.dataset.grouping import merge_groups, regroup
 from segsweep.dataset.options import PrepareOptions
 from segsweep.dataset.picture import JPEG_QUALITY
-from segsweep.dataset.records import SPLITS, UNSPLIT, Findings, ImageRecord, RawDataset
+from segsweep.dataset.records import SPLITS, UNSPLIT, Findings, RawDataset
 from segsweep.dataset.split import DEFAULT_RATIOS, has_given_splits, split_by_ratio
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
@@ -22,41 +22,41 @@ Held = Mapping[str, frozenset[int]]  # image name -> classes of its objects
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which image becomes which file of which split.
+    """Which image becomes which file of which split; it names images and holds none.
 
     Attributes:
-        dataset: The raw dataset, without a problem.
+        classes: Names of the classes.
         splits: Image name -> split.
         stems: Image name -> stem of its files.
+        is_given: Whether the splits are those that the dataset came with.
         options: How it is prepared.
         augmentation: What is done to copies of its train images; None for no copies.
     """
 
-    dataset: RawDataset
+    classes: tuple[str, ...]
     splits: Mapping[str, str]
     stems: Mapping[str, str]
+    is_given: bool
     options: PrepareOptions
     augmentation: Augmentation | None = None
 
-    def images(self, split: str) -> list[ImageRecord]:
+    def names(self, split: str) -> list[str]:
         """Images of one split, in the order of their stems."""
-        records = [record for record in self.dataset.images if self.splits[record.name] == split]
-        return sorted(records, key=lambda record: self.stems[record.name])
+        return sorted((name for name, own in self.splits.items() if own == split), key=self.stems.__getitem__)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What shaped the bundle, beside its image size; part of its digest."""
         options = self.options
         augment = self.augmentation.to_flat() if self.augmentation and self.augmentation.copies else None
-        given = keeps_given_splits(self.dataset, options)
         ratios = options.ratios or DEFAULT_RATIOS
         return {
             "resize": options.resize,
             **({"overlap": options.overlap} if options.resize == "tile" else {}),
             "jpeg_quality": JPEG_QUALITY,
             "plain_jpegs": "kept as they are where the size fits, without metadata",
-            "split": "given" if given else [ratio / sum(ratios) for ratio in ratios],
-            "seed": None if given and augment is None else options.seed,
+            "split": "given" if self.is_given else [ratio / sum(ratios) for ratio in ratios],
+            "seed": None if self.is_given and augment is None else options.seed,
             **({} if augment is None else {"augment": augment}),
         }
 
@@ -92,7 +92,8 @@ def make_plan(
         problems += _unlearnable_classes(dataset, splits, held)
     if problems or faults:
         raise DatasetError([*problems, *faults])
-    return Plan(dataset, splits, unique_stems([record.name for record in dataset.images]), options)
+    is_given = keeps_given_splits(dataset, options)
+    return Plan(dataset.classes, splits, unique_stems(splits), is_given, options)
 
 
 def keeps_given_splits(dataset: RawDataset, options: PrepareOptions) -> bool:

@@ -19,6 +19,7 @@ import cv2
 from segsweep.errors import DatasetError, Problem
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Applies a function to every chunk. Results are bytes and come in any order; only so many chunks are held at once.
 MapChunks = Callable[[Callable[[T], bytes], Iterable[T]], Iterator[bytes]]
@@ -54,10 +55,8 @@ def in_processes(workers: int) -> MapChunks[Any]:
     """
 
     def spread(function: Callable[[Any], bytes], chunks: Iterable[Any]) -> Iterator[bytes]:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([_PRELOAD])
         waiting: deque[Future[bytes]] = deque()
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+        with _pool(workers) as pool:
             try:
                 for chunk in chunks:
                     waiting.append(pool.submit(function, chunk))
@@ -66,12 +65,35 @@ def in_processes(workers: int) -> MapChunks[Any]:
                 while waiting:
                     yield waiting.popleft().result()
             except BrokenProcessPool as exc:
-                rule = "a worker process was killed, most likely for want of memory"
-                raise DatasetError(Problem("prepare", rule, fix="run it again with fewer --workers")) from exc
+                raise _killed() from exc
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 
     return spread
+
+
+def in_another_process(function: Callable[[], R]) -> R:
+    """Call a function in a process that ends with it, and takes all its memory along.
+
+    Raises:
+        DatasetError: The process was killed. What the function raises is raised here.
+    """
+    with _pool(1) as pool:
+        try:
+            return pool.submit(function).result()
+        except BrokenProcessPool as exc:
+            raise _killed() from exc
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_PRELOAD])
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
+
+
+def _killed() -> DatasetError:
+    rule = "a worker process was killed, most likely for want of memory"
+    return DatasetError(Problem("prepare", rule, fix="run it again with fewer --workers"))
 
 
 def _settle() -> None:

@@ -65,7 +65,7 @@ def _look(store: Store, key: str) -> ObjectInfo | None:
 def _content(plan: ShardPlan) -> str:
     digest = hashlib.sha256()
     for file in plan.files:
-        digest.update(f"{file.path} {file.stored.sha256}\n".encode())
+        digest.update(f"{file.split}/{file.stem}\n".encode() + file.view.hashes)
     return digest.hexdigest()
 
 

@@ -97,7 +97,10 @@ def _pack(chunk: Chunk) -> _Parcel:
             files.append(None)
     # Annotations lie in a file of the driver's; they travel as they are.
     records = tuple(replace(record, annotations=record.instances) for record in chunk.records)
-    places = tuple(str(record.path) for record in chunk.records)
+    # An image that a format unpacked lies where no user looks: it is told by its name.
+    places = tuple(
+        str(record.path) if str(record.path).endswith(record.name) else record.name for record in chunk.records
+    )
     return _Parcel(replace(chunk, records=records, places=places), tuple(files))
 
 

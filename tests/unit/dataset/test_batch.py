@@ -28,11 +28,13 @@ def test_what_is_packed_is_read_back(tmp_path: Path):
     assert (first.name, first.hash, first.categories, first.ious) == ("a.png", 2**63 + 5, (0, 3), (1.0, 0.5))
     assert (first.small, first.actions) == (((1, 3.5),), (("object 0", "mended", "x"),))
     assert second.problems == IMAGES[1].problems
+    data = (tmp_path / name).read_bytes()
     for view in first.views:
-        assert (view.suffix, dict(view.instances)) == ("-r0c1", {0: 1, 3: 2})
-        for stored, content in ((view.image, VIEW.image), (view.labels, VIEW.labels)):
-            data = (tmp_path / name).read_bytes()[stored.offset : stored.offset + stored.size_bytes]
-            assert (data, stored.sha256) == (content, hashlib.sha256(content).hexdigest())
+        assert (view.suffix, view.instances) == ("-r0c1", ((0, 1), (3, 2)))
+        assert (view.image_bytes, view.label_bytes) == (len(VIEW.image), len(VIEW.labels))
+        content = VIEW.image + VIEW.labels
+        assert data[view.offset : view.offset + len(content)] == content
+        assert view.hashes == hashlib.sha256(VIEW.image).digest() + hashlib.sha256(VIEW.labels).digest()
 
 
 @pytest.mark.parametrize(

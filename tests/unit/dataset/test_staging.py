@@ -144,13 +144,13 @@ def test_a_manifest_that_was_changed_is_refused(bundle: Bundle, tmp_path: Path):
 
 def test_a_bundle_under_another_digests_name_is_refused(bundle: Bundle, tmp_path: Path):
     other = Path(bundle.uri).rename(tmp_path / "bundles/pets-000000000000")
-    with pytest.raises(DatasetError, match=f"must be named by its content, {bundle.manifest.directory}"):
+    with pytest.raises(DatasetError, match=f"must be named by its content, {bundle.head.directory}"):
         stage(str(other), tmp_path / "cache")
 
 
 def test_a_bundle_under_a_name_without_digest_gets_the_path_of_its_content(bundle: Bundle, tmp_path: Path):
     other = Path(bundle.uri).rename(tmp_path / "bundles/renamed")
-    assert stage(str(other), tmp_path / "cache").root.name == bundle.manifest.directory
+    assert stage(str(other), tmp_path / "cache").root.name == bundle.head.directory
 
 
 def test_a_full_disk_is_told_with_what_is_needed_and_what_is_free(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segsweep.dataset.batch import Stored
+from segsweep.dataset.batch import StoredView
 from segsweep.dataset.packing import Placed, ShardPlan
 from segsweep.dataset.upload import upload_shards
 from segsweep.errors import StorageError, UnreachableError
@@ -32,8 +32,9 @@ def plans(folder: Path, content: bytes = b"x") -> list[ShardPlan]:
     for index in range(6):
         batch = folder / f"{index}.batch"
         batch.write_bytes(content * (index + 1))
-        stored = Stored(str(batch), 0, index + 1, hashlib.sha256(content * (index + 1)).hexdigest())
-        found.append(ShardPlan(f"shards/train-{index:05d}.tar", (Placed(f"images/train/{index}.jpg", stored, "s"),)))
+        hashes = hashlib.sha256(content * (index + 1)).digest() + hashlib.sha256(b"").digest()
+        view = StoredView("", str(batch), 0, index + 1, 0, hashes, ())
+        found.append(ShardPlan(f"shards/train-{index:05d}.tar", (Placed("train", str(index), view, "s"),)))
     return found
 
 
