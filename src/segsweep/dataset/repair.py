@@ -171,7 +171,9 @@ def _clipped(parts: Sequence[Part], log: _Log) -> list[Part]:
         return list(parts)
     if low >= -_ROUNDING and high <= 1 + _ROUNDING:
         return [Part(part.exterior.clip(0, 1), tuple(hole.clip(0, 1) for hole in part.holes)) for part in parts]
-    inside = [piece for part in parts for piece in clip(part, _WHOLE) if _part_area(piece) > FLAT_SHARE]
+    pieces = (piece for part in parts for piece in clip(part, _WHOLE) if _part_area(piece) > FLAT_SHARE)
+    # The cut may run through a point, or on from an edge along the border.
+    inside = [Part(_needed(piece.exterior), tuple(map(_needed, piece.holes))) for piece in pieces]
     if inside:
         before, after = (sum(map(_part_area, some)) for some in (parts, inside))
         log.add(CLIPPED, f"{log.px(before - after)} of {log.px(before)} lay outside")

@@ -130,6 +130,20 @@ def test_a_point_that_rounding_put_outside_is_moved_to_the_edge_without_a_word()
     assert kept.parts[0].exterior.max() == 1
 
 
+@pytest.mark.parametrize(
+    "ring",
+    [
+        [[1, 4 / 6], [7 / 6, 1 / 6], [0, 1 / 6], [7 / 6, 8 / 6]],
+        [[1, 0], [4 / 6, 7 / 6], [2 / 6, 7 / 6]],
+        [[-2 / 6, 1], [7 / 6, 1 / 6], [5 / 6, 0]],
+    ],
+)
+def test_a_shape_cut_through_one_of_its_points_needs_no_other_repair(ring: list[list[float]]):
+    kept, actions = clean_instances([one(np.array(ring))], SIZE, "a.jpg")
+    assert [action.rule for action in actions] == [repair.CLIPPED]
+    assert clean_instances(kept, SIZE, "a.jpg") == (kept, ())
+
+
 def test_all_faults_of_one_object_are_told():
     ring = np.insert(BOW_TIE, 1, BOW_TIE[0], axis=0) - [0.3, 0]
     kept, actions = clean_instances([one(ring)], SIZE, "a.jpg")
