@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -108,7 +108,13 @@ def convert(record: ImageRecord, recipe: Recipe) -> Converted:
         return _convert(record, recipe)
     except DatasetError as exc:
         categories = tuple(one.category for one in record.instances if not one.crowd)
-        return Converted(record.name, categories=categories, problems=exc.problems)
+        return Converted(record.name, categories=categories, problems=tuple(_told(one, record) for one in exc.problems))
+
+
+def _told(problem: Problem, record: ImageRecord) -> Problem:
+    """The problem by the image's name where its file is one that was unpacked, of which nobody knows."""
+    is_unpacked = problem.where == str(record.path) and not problem.where.endswith(record.name)
+    return replace(problem, where=record.name) if is_unpacked else problem
 
 
 @dataclass(frozen=True, eq=False)

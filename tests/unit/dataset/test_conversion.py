@@ -73,6 +73,14 @@ def test_a_missing_file_is_a_problem(tmp_path: Path):
     assert problem.where == str(tmp_path / "gone.jpg")
 
 
+def test_what_is_wrong_with_an_image_that_was_unpacked_is_told_by_its_name(tmp_path: Path):
+    (tmp_path / "17.jpg").write_bytes(b"x")
+    (problem,) = convert(ImageRecord(tmp_path / "17.jpg", "val/a.jpg", "a", ()), Recipe(imgsz=60)).problems
+    assert problem.where == "val/a.jpg"
+    (problem,) = convert(ImageRecord(tmp_path / "17.jpg", "17.jpg", "a", ()), Recipe(imgsz=60)).problems
+    assert problem.where == str(tmp_path / "17.jpg")
+
+
 def test_crowds_are_left_out_and_told(tmp_path: Path):
     path = write(tmp_path / "a.png")
     found = convert(record(path, Instance(0, (SQUARE,)), Instance(1, (SQUARE,), crowd=True)), Recipe(imgsz=60))
