@@ -85,7 +85,8 @@ class Watch:
         real = os.path.realpath(at if event == "open" else at.parent)
         if event != "open":
             real = f"{real}/{at.name}"
-        if not real.startswith(self.inside + "/") and real != os.devnull:
+        is_there = event == "os.mkdir" and real == self.inside  # asked for with exist_ok
+        if not real.startswith(self.inside + "/") and real != os.devnull and not is_there:
             self.writes.append(f"{event} {real}")
 
 

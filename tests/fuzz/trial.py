@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import math
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from fuzz import cage
-from fuzz.arena import Arena, Batch, snapshot
+from fuzz.arena import Arena, snapshot
 from fuzz.seeds import Files, write
 from fuzz.tally import TALLY
 from segsweep.dataset.bundle import Bundle, PrepareOptions, prepare
 from segsweep.dataset.cache import let_go
+from segsweep.dataset.formats import embedded
 from segsweep.dataset.staging import NodeCopy, stage
 from segsweep.errors import SegsweepError
 
@@ -35,33 +36,15 @@ class Subject:
         kind: For the summary.
         culprits: Names of files; a refusal must tell one of them.
         format_name: The dataset's; None where it is to be detected.
+        classes: To ask for.
+        may_leave: Whether the format's documents may name images elsewhere, as a data.yaml does.
     """
 
     kind: str
     culprits: tuple[str, ...]
     format_name: str | None = None
-
-
-def run_batch(
-    batch: Batch,
-    arena: Arena,
-    subject: Subject,
-    mutate: Callable[[random.Random], tuple[Files, str]],
-) -> None:
-    """Run the cases of a batch.
-
-    Args:
-        batch: Which.
-        arena: Where.
-        subject: What is fuzzed.
-        mutate: Makes a case's files, and says what was done to them.
-    """
-
-    def case(rng: random.Random) -> tuple[str, list[str]]:
-        files, said = mutate(rng)
-        return said, try_files(files, arena, subject, said)
-
-    arena.run(batch, case)
+    classes: tuple[str, ...] = ()
+    may_leave: bool = False
 
 
 def try_files(files: Files, arena: Arena, subject: Subject, said: str) -> list[str]:
@@ -80,7 +63,9 @@ def try_raw(raw: Path, folder: Path, subject: Subject, said: str) -> list[str]:
         said: What was done to it.
     """
     before = snapshot(raw) if raw.is_dir() else {}
-    options = PrepareOptions(imgsz=IMGSZ, format=subject.format_name, name="case", workers=1)
+    options = PrepareOptions(imgsz=IMGSZ, format=subject.format_name, name="case", workers=1, classes=subject.classes)
+
+    forget_unpacked_images()
 
     def action() -> tuple[Bundle, NodeCopy]:
         bundle = prepare(raw, str(folder / "bundles"), options)
@@ -88,16 +73,24 @@ def try_raw(raw: Path, folder: Path, subject: Subject, said: str) -> list[str]:
 
     result = cage.run(action, folder)
     faults = list(result.faults)
+    if not subject.may_leave:
+        faults += [f"reads {path}" for path in result.reads if path.startswith(str(folder.parent / "outside"))]
     if raw.is_dir() and snapshot(raw) != before:
         faults.append("changes the raw dataset")
     if result.refusal is not None:
-        faults += vagueness(result.refusal, subject.culprits, str(raw))
+        outside = (str(folder.parent / "outside"),) if subject.may_leave else ()
+        faults += vagueness(result.refusal, (*subject.culprits, *outside), str(raw))
         faults += [f"leaves {path}" for path in (folder / "bundles").rglob("manifest.json")]
     elif result.value is not None:
         faults += inconsistencies(result.value[1])
         let_go(result.value[1].root)
     TALLY.add(subject.kind, said, _outcome(result, faults), result.seconds)
     return faults
+
+
+def forget_unpacked_images() -> None:
+    """Images inside JSON files are unpacked once a process; here every case has a `$TMPDIR` of its own."""
+    embedded._folder.cache_clear()
 
 
 def vagueness(error: SegsweepError, culprits: tuple[str, ...], place: str) -> list[str]:
@@ -125,8 +118,7 @@ def inconsistencies(copy: NodeCopy) -> list[str]:
     for file in copy.manifest.files:
         path = copy.root / file.path
         if path.suffix == ".jpg":
-            picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-            if picture is None or not 10 <= min(picture.shape[:2]) <= max(picture.shape[:2]) <= copy.manifest.imgsz:
+            if not _is_image(path.read_bytes(), copy.manifest.imgsz):
                 faults.append(f"accepts {file.source}, of which training cannot read {file.path}")
         else:
             rows = path.read_text(encoding="ascii").splitlines()
@@ -134,6 +126,24 @@ def inconsistencies(copy: NodeCopy) -> list[str]:
             if bad or len(set(rows)) < len(rows):
                 faults.append(f"accepts {file.source}, of which training drops {file.path}: {(bad or rows)[:2]}"[:300])
     return faults
+
+
+def _is_image(data: bytes, imgsz: int) -> bool:
+    """What Ultralytics asks of an image (data/utils.py, verify_image), which looks with PIL and reads with OpenCV.
+
+    A JPEG that does not end with its mark it would write anew, in the node's copy.
+    """
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if picture is None or not data.endswith(b"\xff\xd9"):
+        return False
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.verify()
+            size, orientation = image.size, image.getexif().get(0x0112, 1)
+    except (OSError, SyntaxError):
+        return False
+    height, width = picture.shape[:2]
+    return size == (width, height) and orientation == 1 and 10 <= min(size) <= max(size) <= imgsz
 
 
 def _is_row(row: str, classes: int) -> bool:
