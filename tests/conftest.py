@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from seaweed import SeaweedServer, seaweed_server, weed_binary
 
@@ -17,6 +18,11 @@ os.environ.update(
     YOLO_AUTOINSTALL="false",
     ULTRALYTICS_SAFE_LOAD="true",
 )
+
+# The gate asks the same questions every time; everywhere else each run asks new ones.
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI") == "true":
+    settings.load_profile("gate")
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segsweep.core.bridge import bridge, unbridge
-from segsweep.core.geometry import Mask, Part, Ring, area, fill, trace
+from segsweep.core.geometry import Mask, Part, Ring, fill, trace
 
 SQUARE = np.array([[2.0, 2.0], [6.0, 2.0], [6.0, 6.0], [2.0, 6.0]])
 
@@ -90,10 +90,17 @@ def test_parts_joined_as_ultralytics_joins_them_come_apart():
     assert vertices_of(unbridge(np.concatenate(closed))) == vertices_of((Part(SQUARE), Part(second)))
 
 
-def test_pieces_that_touch_are_left_in_their_ring():
-    ring = np.array([[0, 0], [4, 0], [4, 4], [2, 4], [2, 2], [2, 4], [0, 4], [0, 2], [2, 2], [0, 2]], dtype=float)
-    assert area(ring) > 0
-    assert np.array_equal(fill(unbridge(ring), 6, 6), fill([Part(ring)], 6, 6))
+def test_pieces_that_cross_are_left_in_their_ring():
+    """Cut apart they would be two parts, and what both cover would be filled instead of left out."""
+    ring = bridge([Part(SQUARE), Part(SQUARE + 2)])
+    (part,) = unbridge(ring)
+    assert part.exterior is ring
+    assert fill([part], 10, 10).sum() == 16 + 16 - 2 * 4
+
+
+def test_a_hole_belongs_to_the_smallest_part_around_it():
+    outer, inner = Part(SQUARE * 10, (SQUARE * 8 + 6,)), Part(SQUARE * 4 + 16, (SQUARE + 28,))
+    assert vertices_of(unbridge(bridge([outer, inner]))) == vertices_of((outer, inner))
 
 
 def test_a_ring_that_is_nothing_but_a_way_there_and_back_stays_one():

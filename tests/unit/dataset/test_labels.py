@@ -112,6 +112,8 @@ def test_a_long_smooth_outline_is_thinned_as_well_in_pieces():
         ),
         ("0 0.1 0.1 0.1 -3 0.9 0.9", "labels/a.txt:1: -3: coordinates must be fractions of the image's size, 0 to 1"),
         ("0 nan 0.1 0.1 0.3 0.9 0.9", "labels/a.txt:1: "),
+        ("0 true 0.1 0.1 0.3 0.9 0.9", "labels/a.txt:1: 'true': coordinates must be numbers"),
+        ("0 0.1 0.1 false 0.3 0.9 0.9", "labels/a.txt:1: 'false': coordinates must be numbers"),
         ("0 inf 0.1 0.1 0.3 0.9 0.9", "labels/a.txt:1: inf: coordinates must be fractions of the image's size, 0 to 1"),
         (f"2 {TRIANGLE}", "labels/a.txt:1: 2: the class id must be one of data.yaml's names, 0 to 1"),
         (f"-1 {TRIANGLE}", "labels/a.txt:1: -1: the class id must be one of data.yaml's names, 0 to 1"),

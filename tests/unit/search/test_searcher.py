@@ -7,10 +7,10 @@ import pytest
 from ray.tune.search import Searcher
 
 from examples import a_job, a_trial, an_ended_trial
+from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
 from segsweep.search.proposer import Proposal, make_proposer
-from segsweep.core.allowance import Allowance
 from segsweep.search.searcher import LedgerSearcher, ours
 
 JOB = a_job(resources={"n": {"gpus": 0.25}, "s": {"gpus": 0}}, search={"startup_trials": 2})

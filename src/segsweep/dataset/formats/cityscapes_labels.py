@@ -18,7 +18,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings
 from segsweep.errors import DatasetError, Problem
@@ -195,5 +195,5 @@ def _read_rows(rows: Any, where: str, findings: Findings) -> tuple[Label, ...]:
     return tuple(labels)
 
 
-def _is_name(value: Any) -> bool:
+def _is_name(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and value.isprintable() and bool(value.strip())
