@@ -11,11 +11,11 @@ from segsweep.dataset.transforms import albumentations
 from segsweep.errors import ConfigError
 from segsweep.sweep.check import (
     CheckFacts,
-    _require_listener,
     augmentation_problems,
     cluster_address,
     dataset_problems,
     fit_problems,
+    require_listener,
 )
 
 albumentations()  # imported with this file: it takes longer than a test may
@@ -50,13 +50,13 @@ def test_an_address_where_nobody_listens_is_told_at_once():
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with pytest.raises(ConfigError, match="no cluster answers"):
-        _require_listener(f"127.0.0.1:{port}")
+        require_listener(f"127.0.0.1:{port}")
 
 
 def test_a_listener_is_enough():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        _require_listener(f"ray://127.0.0.1:{server.getsockname()[1]}")
-    _require_listener("auto")
+        require_listener(f"ray://127.0.0.1:{server.getsockname()[1]}")
+    require_listener("auto")
 
 
 @pytest.mark.parametrize(("value", "address"), [(None, None), ("", None), ("local", None), ("head:6379", "head:6379")])
