@@ -26,7 +26,7 @@ from segsweep.core.geometry import Mask, fill, trace
 from segsweep.dataset.online import problems_of_online
 from segsweep.dataset.picture import MIN_SIDE_PX, Picture
 from segsweep.dataset.records import Instance
-from segsweep.dataset.transforms import is_spatial, problems_of_transform, sequence
+from segsweep.dataset.transforms import FAILURES, is_spatial, problems_of_transform, sequence
 from segsweep.errors import DatasetError, Problem
 
 AUGMENTED_SPLIT = "train"
@@ -66,7 +66,7 @@ class Transforms:
         self._sequence.set_random_seed(rng_seed)
         try:
             found = self._sequence(image=picture, masks=np.stack(layers)) if layers else self._sequence(image=picture)
-        except ValueError as exc:
+        except FAILURES as exc:
             raise DatasetError(_not_applicable(f"cannot be applied to {width}x{height} pixels: {exc}")) from exc
         moved = np.asarray(found["image"], dtype=np.uint8)
         if min(moved.shape[:2]) < MIN_SIDE_PX:

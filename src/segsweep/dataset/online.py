@@ -13,7 +13,7 @@ import numpy as np
 
 from segsweep.config.augmentation import AugmentationFile, TransformSpec
 from segsweep.core.trials import ParamValue
-from segsweep.dataset.transforms import albumentations, is_spatial, problems_of_transform, sequence
+from segsweep.dataset.transforms import FAILURES, albumentations, is_spatial, problems_of_transform, sequence
 from segsweep.errors import ConfigError, Problem
 
 _BENT = "moves the points of an outline elsewhere than the picture: write it under offline"
@@ -116,7 +116,7 @@ def _changed_size(spec: TransformSpec) -> str:
         transform.set_random_seed(seed)
         try:
             found = transform(image=np.zeros((side, side, 3), np.uint8))["image"].shape
-        except ValueError as exc:
+        except FAILURES as exc:
             return f"on {side}x{side} pixels it fails: {exc}"
         if found[:2] != (side, side):
             return f"{side}x{side} pixels become {found[1]}x{found[0]}"

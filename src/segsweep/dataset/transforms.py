@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+import cv2
 from pydantic import ValidationError
 
 from segsweep.config.augmentation import TransformSpec
@@ -60,6 +61,9 @@ _RESIZING = frozenset(
     ("CropAndPad", "LongestMaxSize", "RandomResizedCrop", "RandomScale", "RandomSizedCrop", "Resize", "SmallestMaxSize")
 )
 _NEAREST_EXACT = 6
+
+# What albumentations and OpenCV raise when parameters that were taken turn out to be wrong, e.g. a fill of infinity.
+FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, cv2.error)
 
 
 def albumentations() -> ModuleType:
@@ -163,7 +167,7 @@ def _refused_values(spec: TransformSpec, params: Mapping[str, Any]) -> Iterator[
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             getattr(albumentations(), spec.name)(**params)
-    except (ValueError, TypeError, Warning) as exc:
+    except (*FAILURES, Warning) as exc:
         cause = exc.__cause__
         if not isinstance(cause, ValidationError):
             yield f"albumentations refuses it: {' '.join(str(exc).split())}", "", repr(dict(params))

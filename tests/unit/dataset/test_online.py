@@ -170,3 +170,10 @@ def test_ultralytics_gets_plain_data_that_albumentations_reads_back():
     assert [type(one).__name__ for one in A.from_dict(found).transforms] == ["Rotate", "GaussNoise"]
     with pytest.raises(ConfigError, match="it holds code"):
         as_dicts((spec("Lambda"),))
+
+
+@pytest.mark.parametrize("fill_value", [float("inf"), 10**30])
+def test_a_value_that_fails_only_when_it_is_used_is_told(fill_value):
+    wrong = TransformSpec(name="CoarseDropout", params={"fill": fill_value, "p": 1.0})
+    (problem,) = problems_of_all_online((wrong,), "f.yaml")
+    assert "on 64x64 pixels it fails" in problem.rule
