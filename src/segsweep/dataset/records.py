@@ -129,8 +129,9 @@ class Findings:
 
     def fault(self, where: str, rule: str, *, field: str = "", value: str = "", fix: str = "") -> None:
         """Record something that cannot be used."""
+        where = _writable(where)
         if len(self.problems) < self.MOST_FAULTS:
-            self.problems.append(Problem(where, rule, field, value, fix))
+            self.problems.append(Problem(where, _writable(rule), field, _writable(value), _writable(fix)))
         elif len(self.problems) == self.MOST_FAULTS:
             rule = f"is the first of the faults beyond {self.MOST_FAULTS}, which are not listed"
             self.problems.append(Problem(where, rule))
@@ -138,12 +139,17 @@ class Findings:
     def repair(self, rule: str, where: str) -> None:
         """Record something that was mended or left out."""
         count, at = self._repairs.get(rule, (0, ()))
-        self._repairs[rule] = (count + 1, (*at, where) if count < self._EXAMPLES else at)
+        self._repairs[rule] = (count + 1, (*at, _writable(where)) if count < self._EXAMPLES else at)
 
     @property
     def notes(self) -> tuple[Note, ...]:
         """The repairs, in the order of their first appearance."""
         return tuple(Note(rule, count, at) for rule, (count, at) in self._repairs.items())
+
+
+def _writable(text: str) -> str:
+    """The text with halves of surrogate pairs spelled out: no manifest, page or terminal can hold them."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def source_group(name: str) -> str:

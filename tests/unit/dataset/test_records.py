@@ -33,6 +33,14 @@ def test_repairs_are_counted_in_order_of_first_appearance_with_their_first_place
     )
 
 
+def test_what_no_file_can_hold_is_spelled_out():
+    findings = Findings()
+    findings.fault("a\udcff.txt", "must be \ud800", value="\ud800", fix="K\u00e4fer")
+    findings.repair("left out", "b\ud800")
+    assert str(findings.problems[0]) == "a\\udcff.txt: \\ud800: must be \\ud800 (K\u00e4fer)"
+    assert findings.notes == (Note("left out", 1, ("b\\ud800",)),)
+
+
 def test_more_faults_than_anybody_reads_are_told_as_such_and_not_kept():
     findings = Findings()
     for line in range(Findings.MOST_FAULTS + 100):
