@@ -26,7 +26,9 @@ def judge(result: cage.Result, folder: Path, before: dict[str, str], culprits: t
     if snapshot(folder / "raw") != before:
         faults.append("changes the raw dataset")
     if isinstance(result.refusal, SegsweepError):
-        faults += vagueness(result.refusal, (*culprits, str(folder.parent / "outside")), str(folder / "raw"))
+        faults += vagueness(
+            result.refusal, (*culprits, str(folder.parent / "outside"), "/proc/", "/dev/"), str(folder / "raw")
+        )
     elif result.value is not None:
         try:
             json.dumps(result.value.to_json(), allow_nan=False)

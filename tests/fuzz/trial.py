@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,12 +75,13 @@ def try_raw(raw: Path, folder: Path, subject: Subject, said: str) -> list[str]:
     result = cage.run(action, folder)
     faults = list(result.faults)
     if not subject.may_leave:
-        faults += [f"reads {path}" for path in result.reads if path.startswith(str(folder.parent / "outside"))]
+        outside = str(folder.parent / "outside")
+        faults += [f"reads {path}" for path in result.reads if os.path.normpath(path).startswith(outside)]
     if raw.is_dir() and snapshot(raw) != before:
         faults.append("changes the raw dataset")
     if result.refusal is not None:
-        outside = (str(folder.parent / "outside"),) if subject.may_leave else ()
-        faults += vagueness(result.refusal, (*subject.culprits, *outside), str(raw))
+        elsewhere = (str(folder.parent / "outside"), "/proc/", "/dev/") if subject.may_leave else ()
+        faults += vagueness(result.refusal, (*subject.culprits, *elsewhere), str(raw))
         faults += [f"leaves {path}" for path in (folder / "bundles").rglob("manifest.json")]
     elif result.value is not None:
         faults += inconsistencies(result.value[1])
