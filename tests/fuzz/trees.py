@@ -13,7 +13,8 @@ import yaml
 # Strings that name other places, or nothing at all; `{outside}` is a folder the case must not touch.
 EVIL_PATHS = (
     "../outside/secret", "../../outside/secret.jpg", "../../../outside/secret.jpg", "../../../../outside/secret.jpg",
-    "{outside}/secret.jpg", "{outside}", "/", "..", ".", "", " ", "~", "~root", "//", "a\x00b", "a\nb", "x" * 5000, "/".join(["d"] * 3000), "-rf", "\ud800", "\udcff.jpg", "a/../b",
+    "{outside}/secret.jpg", "{outside}", "/", "..", ".", "", " ", "~", "~root", "//", "a\x00b", "a\nb", "x" * 5000,
+    "/".join(["d"] * 3000), "-rf", "\ud800", "\udcff.jpg", "a/../b",
     "images/../../outside/secret.jpg", "/dev/zero", "/proc/self/mem", "file:///etc/passwd", "C:\\x", "%s%n", "{0}",
 )  # fmt: skip
 
