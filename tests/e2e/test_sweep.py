@@ -194,4 +194,5 @@ def test_an_impossible_latency_exits_4_and_names_what_comes_nearest(report: Any,
 
 def test_all_trials_of_both_sessions_share_one_download(killed: Killed, node_cache: Path) -> None:
     fetched = (node_cache / layout.NODE_BUNDLES / layout.NODE_DOWNLOADS).read_text().splitlines()
-    assert sum("/demo-" in line for line in fetched) == 1, fetched
+    bundle = json.loads((killed.run / layout.RUN).read_text())["dataset"]
+    assert sum(bundle in line for line in fetched) == 1, fetched
