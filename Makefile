@@ -46,7 +46,7 @@ lint: setup  ## ruff, and the import direction of docs/architecture.md
 typecheck: setup  ## mypy --strict
 	$(BIN)/mypy
 
-fuzz: setup  ## thousands of bad inputs, about 2 minutes
+fuzz: setup  ## thousands of bad inputs, about 3 minutes
 	$(BIN)/python -m pytest tests/fuzz
 
 e2e: setup  ## whole commands, about 20 minutes
