@@ -83,7 +83,8 @@ def _peer(bench: Bench, spec: Mapping[str, Any]) -> tuple[Spent, list[int]]:
     asked, answered = bench.work / "peer-spec.json", bench.work / "peer-epochs.json"
     asked.write_text(json.dumps({**spec, "project": str(bench.runs)}))
     command = [sys.executable, __file__, "--peer", str(asked), str(answered), str(bench.work / "peer-cache")]
-    spent = timed(command, bench.environment(), bench.work)
+    # Else Ray joins whatever cluster was last started on this machine, and waits for one that is gone.
+    spent = timed(command, bench.environment(RAY_ADDRESS="local"), bench.work)
     return spent, json.loads(answered.read_text())
 
 
