@@ -102,6 +102,10 @@ def test_without_our_sequence_a_flipped_outline_is_off_by_a_pixel():
     assert overlap(fill([Part(outlines[1])], SIDE, SIDE), painted(picture, 1)) > 0.99
 
 
+# How those end that Ultralytics cannot run at all; the others run, and their outlines go wrong.
+RAISING = {"CropNonEmptyMaskIfExists": RuntimeError, "RandomGridShuffle": NotImplementedError}
+
+
 @slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", sorted(OFFLINE_ONLY))
@@ -109,15 +113,16 @@ def test_what_is_not_offered_online_would_go_wrong_in_ultralytics(name):
     """The reason for each refusal still holds for the pinned versions."""
     strong = {"ElasticTransform": {"alpha": 120}, "GridElasticDeform": {"magnitude": 20}}.get(name, {})
     transforms = [A.to_dict(getattr(A, name)(**spec(name, **strong).params))]
-    worst = 1.0
-    try:
-        for seed in range(8):
-            picture, outlines = through_ultralytics(transforms, seed)
-            for category in (0, 1):
-                mask = fill([Part(outlines[category])], SIDE, SIDE)
-                worst = min(worst, overlap(mask, painted(picture, category)))
-    except (RuntimeError, NotImplementedError, AssertionError, KeyError):
+    if name in RAISING:
+        with pytest.raises(RAISING[name]):
+            through_ultralytics(transforms, 0)
         return
+    worst = 1.0
+    for seed in range(8):
+        picture, outlines = through_ultralytics(transforms, seed)
+        for category in (0, 1):
+            mask = fill([Part(outlines[category])], SIDE, SIDE)
+            worst = min(worst, overlap(mask, painted(picture, category)))
     assert worst < LEAST_IOU
 
 
