@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from segsweep.dataset.formats.json_file import read_json
 from segsweep.dataset.records import SPLITS, UNSPLIT, Findings
 from segsweep.errors import DatasetError, Problem
-from segsweep.storage.plain import read_plain
 
 LABELS_NAME = "labels.json"
 PER_LABEL = 1000  # instanceIds holds id * 1000 + number of the object
@@ -159,13 +159,9 @@ def read_labels(file: Path, where: str, findings: Findings) -> LabelTable:
 
 
 def _load(file: Path, where: str, findings: Findings) -> dict[str, Any] | None:
-    try:
-        data = json.loads(read_plain(file, _MOST_BYTES).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        findings.fault(where, f"must be JSON: {exc}")
-        return None
-    except OSError as exc:
-        findings.fault(where, f"cannot be read: {exc.strerror}")
+    told = len(findings.problems)
+    data = read_json(file, _MOST_BYTES, where, findings)
+    if len(findings.problems) > told:
         return None
     if not isinstance(data, dict) or data.get("format") != _FORMAT or data.get("version") != _VERSION:
         findings.fault(where, f"must be format {_FORMAT}, version {_VERSION}")

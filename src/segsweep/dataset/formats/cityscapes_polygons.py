@@ -6,7 +6,6 @@ before it, with their border; `<label>group` is a group of that label and holds 
 
 from __future__ import annotations
 
-import json
 import reprlib
 from collections import Counter
 from collections.abc import Mapping
@@ -20,8 +19,8 @@ import numpy.typing as npt
 
 from segsweep.dataset.formats.cityscapes_labels import LABELS_NAME, PER_LABEL, Label
 from segsweep.dataset.formats.index_png import MOST_PIXELS
+from segsweep.dataset.formats.json_file import read_json
 from segsweep.dataset.records import Findings
-from segsweep.storage.plain import read_plain
 
 _GROUP = "group"
 _MOST_BYTES = 1 << 24
@@ -89,13 +88,9 @@ def draw_polygons(file: Path, where: str, by_name: Mapping[str, Label], findings
 
 
 def _load(file: Path, where: str, findings: Findings) -> dict[str, Any] | None:
-    try:
-        data = json.loads(read_plain(file, _MOST_BYTES).decode("utf-8-sig"))
-    except (ValueError, RecursionError) as exc:
-        findings.fault(where, f"must be JSON: {exc}")
-        return None
-    except OSError as exc:
-        findings.fault(where, f"cannot be read: {exc.strerror}")
+    told = len(findings.problems)
+    data = read_json(file, _MOST_BYTES, where, findings)
+    if len(findings.problems) > told:
         return None
     if not isinstance(data, dict):
         findings.fault(where, "must be an object", value=type(data).__name__)

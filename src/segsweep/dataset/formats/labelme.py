@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from segsweep.dataset.formats.embedded import unpack
+from segsweep.dataset.formats.json_file import read_json
 from segsweep.dataset.formats.labelme_shapes import RESERVED_LABELS, Canvas, is_text, read_shapes, shapes_of
 from segsweep.dataset.picture import is_file, picture_size
 from segsweep.dataset.records import (
@@ -25,8 +26,11 @@ from segsweep.dataset.records import (
 )
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import DatasetError, Problem
+from segsweep.storage.plain import read_plain
 
 _VERSION = "5.5.0"  # the first that knows masks is 5.2
+_MOST_BYTES = 1 << 28  # an image of 190 MB as base64 text
+_MOST_LABELS_BYTES = 1 << 20
 _LABELS = "labels.txt"
 _SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 
@@ -156,13 +160,9 @@ class _Reader:
         if not is_file(file):
             self.findings.fault(where, "is a link to nothing, or no file")
             return None
-        try:
-            data = json.loads(file.read_text(encoding="utf-8-sig"))
-        except (ValueError, RecursionError) as exc:
-            self.findings.fault(where, f"must be JSON: {exc}")
-            return None
-        except OSError as exc:
-            self.findings.fault(where, f"cannot be read: {exc.strerror}")
+        told = len(self.findings.problems)
+        data = read_json(file, _MOST_BYTES, where, self.findings)
+        if len(self.findings.problems) > told:
             return None
         if not isinstance(data, dict) or not data.keys() & {"shapes", "imagePath", "imageData"}:
             self.findings.repair("JSON files that are none of LabelMe passed over", where)
@@ -245,7 +245,7 @@ def _looks_like_labelme(file: Path) -> bool:
 def _read_classes(root: Path, findings: Findings) -> dict[str, int]:
     """Class -> index, from labels.txt if there is one."""
     try:
-        lines = (root / _LABELS).read_text(encoding="utf-8-sig").splitlines()
+        lines = read_plain(root / _LABELS, _MOST_LABELS_BYTES).decode("utf-8-sig").splitlines()
     except FileNotFoundError:
         return {}
     except (ValueError, OSError) as exc:
