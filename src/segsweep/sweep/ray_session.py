@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import ray
 
 from segsweep.config.job import Job
-from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.sweep.check import cluster_address
+
+_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
+_PLACE = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 
 
 @contextmanager
-def ray_session(job: Job, cache_dir: Path) -> Iterator[int]:
+def ray_session(job: Job) -> Iterator[int]:
     """A Ray session on the cluster whose address is set, else on this machine.
 
     Args:
         job: The job.
-        cache_dir: Every node's cache.
 
     Yields:
         How many trials run at once.
@@ -41,36 +40,25 @@ def ray_session(job: Job, cache_dir: Path) -> Iterator[int]:
     )
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
     address = cluster_address()
-    local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 * 2**20} if address is None else {}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
+    if address is not None:
+        where: dict[str, Any] = {"runtime_env": {"env_vars": _set_here(*_KEYS, *_PLACE)}}
+    else:
+        where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **where)
     before = (
         signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
     )
     try:
-        concurrency = job.concurrency or capacity(job, ray.cluster_resources())
-        if address is None and not any(job.resources_of(variant).gpus for variant in job.variants):
-            _warm_up(min(concurrency, job.budget.trials), cache_dir)
-        yield concurrency
+        yield job.concurrency or capacity(job, ray.cluster_resources())
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
         ray.shutdown()
 
 
-def _warm_up(workers: int, cache_dir: Path) -> None:
-    """Let workers import what trials need while the driver imports Ray Tune: seconds, on both sides.
-
-    Ray gives its idle workers to the trials. Not where there are GPUs: an import that asks CUDA for its devices would
-    fix them before Ray has said which are the trial's.
-    """
-
-    @ray.remote  # type: ignore[untyped-decorator]
-    def import_training() -> None:
-        prepare_ultralytics(cache_dir)
-        importlib.import_module("segsweep.training.trial")
-
-    for _ in range(workers):
-        import_training.remote()
+def _set_here(*names: str) -> dict[str, str]:
+    """What this process's environment says about the names that are set."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -104,10 +104,10 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
 
 
 def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Event, console: Console) -> None:
-    """Run trials; Ray starts, and its workers import, while this process imports Ray Tune and HyperOpt."""
+    """Run trials; Ray starts while this process imports Ray Tune and HyperOpt."""
     with ThreadPoolExecutor(1) as importing:
         imported = importing.submit(importlib.import_module, "segsweep.sweep.tuning")
-        with ray_session(job.job, context.cache_dir) as concurrency:
+        with ray_session(job.job) as concurrency:
             module: Any = imported.result()
             session = module.Session(job, context, ledger, _allowance(job.job), concurrency, lost)
             module.run_trials(session, console)

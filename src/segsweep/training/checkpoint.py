@@ -19,7 +19,6 @@ import torch
 
 from segsweep.errors import NotFoundError
 from segsweep.storage import layout
-from segsweep.storage.files import disk_errors
 from segsweep.storage.store import Store
 
 logger = logging.getLogger(__name__)
@@ -27,16 +26,11 @@ logger = logging.getLogger(__name__)
 _KEPT = 2
 
 
-def save_tensors(content: Mapping[str, Any], path: Path) -> None:
-    """`torch.save`, except that a full disk is told as such: torch raises a RuntimeError of its own for it.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
+def tensor_bytes(content: Mapping[str, Any]) -> bytes:
+    """What `torch.save` would write into a file."""
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
-    with disk_errors(str(path)):
-        path.write_bytes(buffer.getbuffer())
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -69,6 +63,10 @@ class Checkpoint:
     best: float | None
     rows: list[dict[str, float]]
 
+    def to_bytes(self) -> bytes:
+        """The state as it is now, in one file."""
+        return tensor_bytes(vars(self))
+
 
 class CheckpointFolder:
     """The checkpoints of one trial in the run's storage; the newest two are kept.
@@ -84,12 +82,9 @@ class CheckpointFolder:
         self._directory = directory
         self._work_dir = work_dir
 
-    def save(self, checkpoint: Checkpoint) -> None:
-        """Write the checkpoint, then drop the ones that are no longer needed."""
-        path = self._work_dir / "checkpoint.pt"
-        save_tensors(vars(checkpoint), path)
-        self._store.upload(path, self._key(layout.checkpoint_name(checkpoint.epoch)))
-        path.unlink()
+    def save(self, epoch: int, content: bytes) -> None:
+        """Write the checkpoint of an epoch, see `Checkpoint.to_bytes`, then drop those that are no longer needed."""
+        self._store.write(self._key(layout.checkpoint_name(epoch)), content)
         for key in self._keys()[:-_KEPT]:
             self._store.delete(key)
 

@@ -12,11 +12,12 @@ from ultralytics import YOLO
 
 CONFIDENCE = 0.45
 _COUNT = 4
+_MOST_INSTANCES = 50  # of a picture: early epochs predict hundreds, which take long to draw and hide what is under them
 _DRAWN_PX = 640  # on less, labels cover what they name
 
 
 def draw_predictions(weights: Path, images: list[Path], imgsz: int, out: Path) -> list[Path]:
-    """Draw what the weights predict on the first few images.
+    """Draw what the weights predict on the first few images, the most confident instances of each.
 
     Args:
         weights: A file that `YOLO(path)` loads.
@@ -34,7 +35,8 @@ def draw_predictions(weights: Path, images: list[Path], imgsz: int, out: Path) -
         picture = cv2.imread(str(image))
         assert picture is not None  # the node's copy was verified
         picture = _enlarged(picture)
-        result = model.predict(picture, imgsz=imgsz, conf=CONFIDENCE, verbose=False, save=False, device="cpu")[0]
+        how = {"imgsz": imgsz, "conf": CONFIDENCE, "max_det": _MOST_INSTANCES}
+        result = model.predict(picture, verbose=False, save=False, device="cpu", **how)[0]
         path = out / f"{image.stem}.jpg"
         cv2.imwrite(str(path), result.plot())
         written.append(path)

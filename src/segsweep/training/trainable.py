@@ -13,6 +13,7 @@ from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, StorageError
 from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
+from segsweep.training.allocator import keep_freed_memory
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
 
@@ -29,6 +30,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         """
         self._context = context
         prepare_ultralytics(context.cache_dir)
+        keep_freed_memory()
         self._training = self._begin(ours(config))
 
     def step(self) -> dict[str, Any]:

@@ -8,8 +8,8 @@ What differs from upstream, and nothing else does:
   restart at an epoch boundary draws the same numbers. On the CPU this is exact; with loader workers (GPU) the order of
   images is the same and their augmentation is seeded a worker.
 - Gradient accumulation is counted here, because upstream keeps the count in a local variable that a restart loses.
-- On the CPU, SGD, Adam and AdamW take torch's fused step, which upstream takes on a GPU only: the same formula, a third
-  of the time.
+- On the CPU, SGD, Adam and AdamW take torch's fused step, and convolutions run on channels-last weights, which upstream
+  has on a GPU only: the same formulas, a third of the time and a tenth less.
 - No callback of any integration runs, whatever is installed or configured.
 """
 
@@ -20,7 +20,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,7 @@ from ultralytics.utils.torch_utils import unwrap_model
 
 from segsweep.core.metrics import FROM_ULTRALYTICS, OBJECTIVE
 from segsweep.errors import TrialError
-from segsweep.training.checkpoint import Checkpoint, save_tensors
+from segsweep.training.checkpoint import Checkpoint, tensor_bytes
 
 # Called after every epoch with the state so far and whether this epoch's weights are the best.
 EpochEnd = Callable[["TrialTrainer", Mapping[str, float], bool], None]
@@ -51,6 +50,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
     """
 
     accumulate: int
+    model: torch.nn.Module
 
     def __init__(
         self,
@@ -95,6 +95,13 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
             for group in optimizer.param_groups:
                 group["fused"] = True
         return optimizer
+
+    def setup_model(self) -> Any:
+        """Upstream's model; on the CPU with channels-last weights, as upstream has them on a GPU."""
+        loaded = super().setup_model()
+        if self.device.type == "cpu":
+            self.model = self.model.to(memory_format=torch.channels_last)
+        return loaded
 
     def _setup_train(self) -> None:
         super()._setup_train()
@@ -211,13 +218,13 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
             rows=self._rows,
         )
 
-    def save_weights(self, path: Path) -> None:
-        """Write the averaged weights as a file that `YOLO(path)` loads, in fp32: what was measured is what is kept."""
+    def weights(self) -> bytes:
+        """The averaged weights as a file that `YOLO(path)` loads, in fp32: what was measured is what is kept."""
         model = deepcopy(self.ema.ema).float().to(memory_format=torch.contiguous_format)
         model.criterion = None
         for parameter in model.parameters():
             parameter.requires_grad = False
-        save_tensors({"model": model, "ema": None, "train_args": vars(self.args), "license": "AGPL-3.0"}, path)
+        return tensor_bytes({"model": model, "ema": None, "train_args": vars(self.args), "license": "AGPL-3.0"})
 
     def _restore(self, state: Checkpoint) -> None:
         model = unwrap_model(self.model)

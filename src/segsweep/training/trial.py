@@ -1,7 +1,9 @@
 """One trial from start to end, or from its last checkpoint to its end; restarting it is always safe.
 
 Everything that must survive goes to the run's storage in an order that a kill cannot break: best weights, checkpoint,
-metrics, log, and only then the report.
+metrics, log. It goes while the next epoch trains; an epoch after which the trial may end is reported only when all of
+it is there. A kill may thus find an epoch reported that no checkpoint knows: it is trained again, and whoever listens
+has heard it.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,7 @@ from segsweep.training.pictures import draw_predictions
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
 from segsweep.training.trainer import TrialTrainer
+from segsweep.training.uploads import Uploads
 from segsweep.training.weights import node_weights
 
 logger = logging.getLogger(__name__)
@@ -63,20 +66,18 @@ def train_trial(task: TrialTask, report: Report) -> None:
         overrides = _overrides(task, copy, files)
         files.write_arguments(overrides)
 
-        def end_epoch(trainer: TrialTrainer, row: Mapping[str, float], is_best: bool) -> None:
-            if is_best:
-                trainer.save_weights(files.best)
-                files.keep(files.best, layout.TRIAL_BEST)
-            files.checkpoints.save(trainer.checkpoint())
-            files.write_metrics(trainer.rows)
-            if row["epoch"] in task.context.job.horizon.levels and files.fetch_best():
-                images = sorted((copy.root / "images" / "val").iterdir())
-                for picture in draw_predictions(files.best, images, trainer.args.imgsz, files.pictures):
-                    files.keep(picture, layout.prediction_name(picture.stem))
-            files.keep_log()
-            report(row)
+        with Uploads() as uploads:
 
-        TrialTrainer(overrides, task.config_hash(), task.threads, checkpoint, end_epoch).train()
+            def end_epoch(trainer: TrialTrainer, row: Mapping[str, float], is_best: bool) -> None:
+                uploads.finish()  # before this epoch's files are made: memory holds those of one
+                uploads.start(files.keeping(trainer, is_best))
+                if row["epoch"] in task.context.job.horizon.levels:
+                    uploads.finish()
+                    images = sorted((copy.root / "images" / "val").iterdir())
+                    files.draw(images, trainer.args.imgsz)
+                report(row)
+
+            TrialTrainer(overrides, task.config_hash(), task.threads, checkpoint, end_epoch).train()
 
 
 def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, Any]:
@@ -129,23 +130,33 @@ class TrialFiles:
         with disk_errors(str(base)):
             base.mkdir(parents=True, exist_ok=True)
             self.work_dir = Path(tempfile.mkdtemp(prefix=f"{task.record.trial_id}-", dir=base))
-        self.best = self.work_dir / layout.TRIAL_BEST
-        self.pictures = self.work_dir / "predictions"
         self.checkpoints = CheckpointFolder(self.store, self._directory, self.work_dir)
         self._log = self.work_dir / layout.TRIAL_LOG
 
-    def keep(self, path: Path, name: str) -> None:
-        """Copy a local file into the trial's directory."""
-        self.store.upload(path, self._key(name))
+    def keeping(self, trainer: TrialTrainer, is_best: bool) -> Callable[[], None]:
+        """Work that keeps the epoch that has just ended; what it needs of the trainer is taken now."""
+        weights = trainer.weights() if is_best else None
+        rows = list(trainer.rows)
+        state = trainer.checkpoint().to_bytes()
 
-    def fetch_best(self) -> bool:
-        """Whether the best weights are here, after fetching them where an earlier attempt made them."""
-        if not self.best.exists():
-            try:
-                self.store.download(self._key(layout.TRIAL_BEST), self.best)
-            except NotFoundError:
-                return False
-        return True
+        def keep() -> None:
+            if weights is not None:
+                self.store.write(self._key(layout.TRIAL_BEST), weights)
+            self.checkpoints.save(int(rows[-1]["epoch"]), state)
+            self.write_metrics(rows)
+            self.keep_log()
+
+        return keep
+
+    def draw(self, images: list[Path], imgsz: int) -> None:
+        """Draw and keep what the best weights predict on images; nothing where no weights are the best yet."""
+        best = self.work_dir / layout.TRIAL_BEST
+        try:
+            self.store.download(self._key(layout.TRIAL_BEST), best)
+        except NotFoundError:
+            return
+        for picture in draw_predictions(best, images, imgsz, self.work_dir / "predictions"):
+            self.store.upload(picture, self._key(layout.prediction_name(picture.stem)))
 
     def write_arguments(self, overrides: Mapping[str, Any]) -> None:
         """Write the arguments that Ultralytics gets."""
@@ -163,7 +174,7 @@ class TrialFiles:
 
     def keep_log(self) -> None:
         """Copy the log as it is now."""
-        self.keep(self._log, layout.TRIAL_LOG)
+        self.store.upload(self._log, self._key(layout.TRIAL_LOG))
 
     @contextmanager
     def logging(self) -> Iterator[None]:

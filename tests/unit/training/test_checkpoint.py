@@ -42,8 +42,8 @@ def test_there_is_no_checkpoint_before_the_first(folder: CheckpointFolder) -> No
 
 
 def test_the_newest_checkpoint_comes_back_whole(folder: CheckpointFolder) -> None:
-    folder.save(_checkpoint(1))
-    folder.save(_checkpoint(2))
+    folder.save(1, _checkpoint(1).to_bytes())
+    folder.save(2, _checkpoint(2).to_bytes())
     loaded = folder.load("hash")
     assert loaded is not None
     assert loaded.epoch == 2
@@ -53,7 +53,7 @@ def test_the_newest_checkpoint_comes_back_whole(folder: CheckpointFolder) -> Non
 
 def test_the_newest_two_are_kept_and_nothing_stays_in_the_work_folder(folder: CheckpointFolder, tmp_path: Path) -> None:
     for epoch in (1, 2, 3, 10):
-        folder.save(_checkpoint(epoch))
+        folder.save(epoch, _checkpoint(epoch).to_bytes())
     assert _files(tmp_path) == ["epoch-0003.pt", "epoch-0010.pt"]
     assert not list((tmp_path / "work").iterdir())
 
@@ -62,8 +62,8 @@ def test_the_newest_two_are_kept_and_nothing_stays_in_the_work_folder(folder: Ch
 def test_a_truncated_checkpoint_is_skipped_with_a_warning(
     folder: CheckpointFolder, tmp_path: Path, keep_bytes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder.save(_checkpoint(1))
-    folder.save(_checkpoint(2))
+    folder.save(1, _checkpoint(1).to_bytes())
+    folder.save(2, _checkpoint(2).to_bytes())
     newest = tmp_path / "run" / "trials" / "n-t0001" / "checkpoints" / "epoch-0002.pt"
     newest.write_bytes(newest.read_bytes()[:keep_bytes])
     with caplog.at_level(logging.WARNING):
@@ -76,7 +76,7 @@ def test_a_truncated_checkpoint_is_skipped_with_a_warning(
 def test_a_checkpoint_of_another_configuration_is_not_used(
     folder: CheckpointFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder.save(replace(_checkpoint(3), config_hash="other"))
+    folder.save(3, replace(_checkpoint(3), config_hash="other").to_bytes())
     assert folder.load("hash") is None
     assert "belongs to another configuration" in caplog.text
 
@@ -90,7 +90,7 @@ def test_code_inside_a_checkpoint_is_not_executed(
     folder: CheckpointFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder.save(_checkpoint(1))
+    folder.save(1, _checkpoint(1).to_bytes())
     evil = tmp_path / "run" / "trials" / "n-t0001" / "checkpoints" / "epoch-0002.pt"
     torch.save(_Payload(), evil)
     loaded = folder.load("hash")
