@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.manifest import read_manifest
 from segsweep.dataset.naming import resolve_bundle
 from segsweep.errors import InterruptedSweepError, RunError, RunLockedError
+from segsweep.imports import import_once
 from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
 from segsweep.storage.opening import open_store
@@ -106,7 +106,7 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
 def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Event, console: Console) -> None:
     """Run trials; Ray starts while this process imports Ray Tune and HyperOpt."""
     with ThreadPoolExecutor(1) as importing:
-        imported = importing.submit(importlib.import_module, "segsweep.sweep.tuning")
+        imported = importing.submit(import_once, "segsweep.sweep.tuning")
         with ray_session(job.job) as concurrency:
             module: Any = imported.result()
             session = module.Session(job, context, ledger, _allowance(job.job), concurrency, lost)

@@ -11,6 +11,7 @@ from ray import tune
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, StorageError
+from segsweep.imports import import_once
 from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
 from segsweep.training.allocator import keep_freed_memory
@@ -31,6 +32,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._context = context
         prepare_ultralytics(context.cache_dir)
         keep_freed_memory()
+        import_once("segsweep.training.trial")  # Ultralytics, which must find the prepared environment
         self._training = self._begin(ours(config))
 
     def step(self) -> dict[str, Any]:
@@ -64,8 +66,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._training.stop()
 
     def _begin(self, record: TrialRecord) -> SteppedTraining:
-        # Imports Ultralytics, which must find the prepared environment.
-        from segsweep.training.trial import train_trial  # noqa: PLC0415
+        from segsweep.training.trial import train_trial  # noqa: PLC0415 - the driver, which loads this module, need not
 
         task = TrialTask(self._context, record)
         return SteppedTraining(lambda report: train_trial(task, report), name=record.trial_id)
