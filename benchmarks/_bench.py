@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from segsweep.dataset.bundle import PrepareOptions, prepare
-from segsweep.dataset.synthetic import write_sample
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
+from segsweep.dataset.sample.synthetic import write_sample
 from segsweep.inference.machine import load_average, this_machine
 
 IMGSZ = 96

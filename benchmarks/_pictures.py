@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segsweep.core.part import Mask
-from segsweep.dataset.picture import Picture
-from segsweep.dataset.scene import CLASSES, render_scene
+from segsweep.dataset.pictures.picture import Picture
+from segsweep.dataset.sample.scene import CLASSES, render_scene
 
 Outline = npt.NDArray[np.int32]
 Shape = tuple[int, list[Outline]]  # class, outlines in pixels

@@ -28,10 +28,10 @@ import cv2
 
 from _bench import Bench, begin, show, timed, verdict, verdict_at_least
 from _pictures import write_coco, write_yolo
-from segsweep.dataset.conversion import Recipe, convert
 from segsweep.dataset.formats.registry import read_dataset
-from segsweep.dataset.picture import encode_jpeg, read_picture
-from segsweep.dataset.resize import least_size, render, views
+from segsweep.dataset.pictures.picture import encode_jpeg, read_picture
+from segsweep.dataset.pictures.resize import least_size, render, views
+from segsweep.dataset.preparing.conversion import Recipe, convert
 
 IMGSZ = 640
 RATE_GOAL, REDUCED_GOAL, CORES_GOAL, MEMORY_GOAL = 1.0, 1.5, 1.7, 1.1

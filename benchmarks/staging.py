@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 
 from _bench import Bench, begin, show, timed, verdict
-from segsweep.dataset.batch import StoredView
+from segsweep.dataset.bundles.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
 from segsweep.dataset.fidelity import Fidelity
-from segsweep.dataset.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
-from segsweep.dataset.packing import Placed, plan_shards
+from segsweep.dataset.preparing.batch import StoredView
+from segsweep.dataset.preparing.packing import Placed, plan_shards
+from segsweep.dataset.preparing.upload import upload_shards
 from segsweep.dataset.records import SPLITS
-from segsweep.dataset.upload import upload_shards
 from segsweep.storage import layout
 from segsweep.storage.opening import open_store
 
@@ -40,7 +40,7 @@ LABELS = b"0 0.1 0.1 0.9 0.1 0.9 0.9\n" * 5
 STAGE = """
 import sys
 from pathlib import Path
-from segsweep.dataset.staging import stage
+from segsweep.dataset.bundles.staging import stage
 stage(sys.argv[1], Path(sys.argv[2]))
 """
 BOTO3 = """

@@ -28,7 +28,7 @@ from pathlib import Path
 from segsweep.dataset.environment import prepare_ultralytics
 prepare_ultralytics(Path(sys.argv[2]))
 from segsweep.dataset.loader import prebuild_label_cache
-from segsweep.dataset.staging import stage
+from segsweep.dataset.bundles.staging import stage
 sys.stdin.readline()
 print(stage(sys.argv[1], Path(sys.argv[2]), prebuild_label_cache).root)
 """

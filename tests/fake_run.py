@@ -19,9 +19,9 @@ import numpy as np
 
 from segsweep.core.metrics import EPOCH_COLUMNS, OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
+from segsweep.dataset.bundles.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
+from segsweep.dataset.bundles.staging import NodeCopy
 from segsweep.dataset.fidelity import Fidelity
-from segsweep.dataset.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
-from segsweep.dataset.staging import NodeCopy
 from segsweep.inference.export import ExportedModel, Parity
 from segsweep.inference.timings import Latency, LatencyPlan, Percentiles
 from segsweep.report.bench import Instruments

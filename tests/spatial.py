@@ -8,7 +8,7 @@ import numpy as np
 
 from segsweep.config.augmentation import TransformSpec
 from segsweep.core.geometry import trace
-from segsweep.dataset.picture import Picture
+from segsweep.dataset.pictures.picture import Picture
 from segsweep.dataset.records import Instance
 
 SIDE = 96

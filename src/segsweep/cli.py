@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from segsweep.dataset.formats.names import FORMAT_NAMES
 from segsweep.errors import MissingExtraError, Problem, SegsweepError
 
 logger = logging.getLogger("segsweep")
+
+_MOST_LINES = 50  # of an error on the terminal
 
 _EPILOG = """\
 A first run, on this machine, with data it makes itself:
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(args)
     except SegsweepError as exc:
-        print(f"segsweep {args.verb}: {exc}", file=sys.stderr)
+        print(f"segsweep {args.verb}: {_told(exc)}", file=sys.stderr)
         return exc.exit_code
     except KeyboardInterrupt:
         print(f"segsweep {args.verb}: interrupted; the same command goes on", file=sys.stderr)
@@ -54,6 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read us has stopped reading, e.g. `| head`.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _told(error: SegsweepError) -> str:
+    """The error's message; of a flood the beginning, and the name of the file that holds all of it."""
+    lines = str(error).splitlines()
+    if len(lines) <= _MOST_LINES:
+        return "\n".join(lines)
+    try:
+        with tempfile.NamedTemporaryFile(prefix="segsweep-", suffix=".txt", delete=False) as file:
+            file.write("\n".join((*lines, "")).encode())
+    except OSError:  # a full disk, say: better a flood than nothing
+        return "\n".join(lines)
+    return "\n".join((*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more; all are in {file.name}"))
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -190,7 +206,7 @@ def cache_dir() -> Path:
 
 
 def _sample(args: argparse.Namespace) -> int:
-    from segsweep.dataset.synthetic import write_sample
+    from segsweep.dataset.sample.synthetic import write_sample
 
     write_sample(args.dir, args.format, args.images, args.seed, args.imgsz)
     print(f"{args.dir}: {args.images} images in {args.format} format")
@@ -202,9 +218,9 @@ def _prepare(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from segsweep.dataset.bundle import prepare
-    from segsweep.dataset.options import options_of
     from segsweep.dataset.pace import PaceShown
+    from segsweep.dataset.preparing.bundle import prepare
+    from segsweep.dataset.preparing.options import options_of
 
     options = options_of(vars(args))
     with ExitStack() as stack:
@@ -243,7 +259,7 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from segsweep.config.job import load_job
-    from segsweep.dataset.augment import judge
+    from segsweep.dataset.augmentation.augment import judge
 
     job = load_job(args.job, tuple(args.sets), judge)
     _need("ray", "train")
@@ -256,7 +272,7 @@ def _check(args: argparse.Namespace) -> int:
 
 def _sweep(args: argparse.Namespace) -> int:
     from segsweep.config.job import load_job
-    from segsweep.dataset.augment import judge
+    from segsweep.dataset.augmentation.augment import judge
 
     job = load_job(args.job, tuple(args.sets), judge)
     _need("ray", "train")

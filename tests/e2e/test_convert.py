@@ -11,7 +11,7 @@ import pytest
 from segsweep.core.geometry import fill
 from segsweep.dataset.fidelity import measure
 from segsweep.dataset.formats.registry import read_dataset
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import RawDataset
 from shell import Shell
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import pytest
 
 from seaweed import SeaweedServer
-from segsweep.dataset.bundle import PrepareOptions, prepare
-from segsweep.dataset.manifest import read_manifest
-from segsweep.dataset.naming import resolve_bundle
-from segsweep.dataset.staging import is_staged, stage
-from segsweep.dataset.synthetic import write_sample
+from segsweep.dataset.bundles.manifest import read_manifest
+from segsweep.dataset.bundles.naming import resolve_bundle
+from segsweep.dataset.bundles.staging import is_staged, stage
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
+from segsweep.dataset.sample.synthetic import write_sample
 from segsweep.errors import DatasetError
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow(reason="whole commands"), pytest.mark.timeout(300)]
@@ -33,14 +33,14 @@ OPTIONS = PrepareOptions(imgsz=96, name="shapes")
 PREPARE = """
 import sys
 from pathlib import Path
-from segsweep.dataset.bundle import PrepareOptions, prepare
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 print("ready", flush=True)
 prepare(Path(sys.argv[1]), sys.argv[2], PrepareOptions(imgsz=96, name="shapes"))
 """
 STAGE = """
 import sys
 from pathlib import Path
-from segsweep.dataset.staging import stage
+from segsweep.dataset.bundles.staging import stage
 print("ready", flush=True)
 stage(sys.argv[1], Path(sys.argv[2]))
 """
@@ -124,7 +124,7 @@ import itertools
 import sys
 import time
 from pathlib import Path
-from segsweep.dataset.bundle import PrepareOptions, prepare
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 from segsweep.storage.local import LocalStore
 
 def tell(done, total):

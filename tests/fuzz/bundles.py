@@ -14,9 +14,9 @@ from fuzz import cage
 from fuzz.arena import Arena, snapshot
 from fuzz.tally import TALLY
 from fuzz.trial import inconsistencies, vagueness
-from segsweep.dataset.cache import let_go
-from segsweep.dataset.manifest import parse_manifest
-from segsweep.dataset.staging import NodeCopy, stage
+from segsweep.dataset.bundles.cache import let_go
+from segsweep.dataset.bundles.manifest import parse_manifest
+from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.errors import DatasetError
 
 _SIGNATURE = re.compile(r"must be that of the content, ([0-9a-f]{64})")

@@ -13,7 +13,7 @@ from fuzz.mutations import mutate_text
 from fuzz.tally import TALLY
 from fuzz.trees import mutate_yaml
 from fuzz.trial import vagueness
-from segsweep.dataset.augment import load_augmentation
+from segsweep.dataset.augmentation.augment import load_augmentation
 
 SHIPPED = sorted((Path(__file__).parents[2] / "jobs" / "augment").glob("*.yaml"))
 

@@ -15,9 +15,9 @@ from fuzz.bundles import signed, try_bundle, try_stage, with_shard
 from fuzz.mutations import mutate_bytes, mutate_text
 from fuzz.seeds import Files
 from fuzz.trees import mutate_json
-from segsweep.dataset.bundle import PrepareOptions, prepare
-from segsweep.dataset.cache import let_go
-from segsweep.dataset.staging import stage
+from segsweep.dataset.bundles.cache import let_go
+from segsweep.dataset.bundles.staging import stage
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 
 MANIFEST = "manifest.json"
 

@@ -13,7 +13,7 @@ from fuzz.arena import Arena
 from fuzz.pictures import encoded
 from fuzz.seeds import Files
 from fuzz.trial import Subject, try_files
-from segsweep.dataset.manifest import read_manifest
+from segsweep.dataset.bundles.manifest import read_manifest
 
 NAMES = {
     "spaces": "two  words ",

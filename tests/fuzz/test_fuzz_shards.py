@@ -14,8 +14,8 @@ from fuzz.arena import Arena, Batch, batches
 from fuzz.mutations import mutate_bytes
 from fuzz.pictures import encoded
 from fuzz.tally import TALLY
-from segsweep.dataset.manifest import FileEntry
-from segsweep.dataset.shard import unpack_shard
+from segsweep.dataset.bundles.manifest import FileEntry
+from segsweep.dataset.bundles.shard import unpack_shard
 
 DATA = encoded(".jpg")
 SHARD = "shards/train-00000.tar"

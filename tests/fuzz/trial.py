@@ -16,10 +16,10 @@ from fuzz import cage
 from fuzz.arena import Arena, snapshot
 from fuzz.seeds import Files, write
 from fuzz.tally import TALLY
-from segsweep.dataset.bundle import Bundle, PrepareOptions, prepare
-from segsweep.dataset.cache import let_go
+from segsweep.dataset.bundles.cache import let_go
+from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.formats import embedded
-from segsweep.dataset.staging import NodeCopy, stage
+from segsweep.dataset.preparing.bundle import Bundle, PrepareOptions, prepare
 from segsweep.errors import SegsweepError
 
 IMGSZ = 32

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from segsweep import cli
-from segsweep.errors import ConfigError, NoSpaceError, Problem, RunError
+from segsweep.errors import ConfigError, DatasetError, NoSpaceError, Problem, RunError
 
 COMMANDS = ("sample", "prepare", "convert", "check", "sweep", "status", "report", "export")
 
@@ -53,6 +54,36 @@ def test_an_error_is_a_message_and_its_exit_code(
     shown = capsys.readouterr()
     assert shown.err == f"segsweep status: {error}\n"
     assert shown.out == ""
+
+
+def test_of_a_flood_of_problems_the_beginning_is_shown_and_all_are_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    problems = [Problem(f"{number}.jpg", "must be an image") for number in range(30_000)]
+
+    def fail(args: object) -> int:
+        raise DatasetError(problems)
+
+    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert cli.main(["status", "runs/demo"]) == 3
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[:2] == ["segsweep status: 0.jpg: must be an image", "1.jpg: must be an image"]
+    (kept,) = tmp_path.iterdir()
+    assert shown[50:] == [f"... and 29950 more; all are in {kept}"]
+    assert kept.read_text().splitlines() == [str(problem) for problem in problems]
+
+
+def test_a_flood_is_shown_whole_where_it_cannot_be_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(args: object) -> int:
+        raise DatasetError([Problem(f"{number}.jpg", "must be an image") for number in range(60)])
+
+    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    assert cli.main(["status", "runs/demo"]) == 3
+    assert len(capsys.readouterr().err.splitlines()) == 60
 
 
 def test_an_unknown_command_exits_with_2() -> None:

@@ -12,8 +12,8 @@ import yaml
 
 from segsweep.config.job import load_job
 from segsweep.config.search_space import load_search_space
-from segsweep.dataset.augment import load_augmentation
-from segsweep.dataset.transforms import albumentations
+from segsweep.dataset.augmentation.augment import load_augmentation
+from segsweep.dataset.augmentation.transforms import albumentations
 from segsweep.sweep.check import augmentation_problems
 
 albumentations()  # imported with this file: it takes longer than a test may

@@ -12,7 +12,7 @@ online:                         # drawn anew for every image that training sees,
 
 A list is a sequence: each transform in turn, each with its own probability `p`. This module knows the shape of the file
 and nothing of albumentations, so that a job can be read where albumentations is not installed; whether a transform
-exists and takes its parameters is asked of albumentations itself, by `segsweep.dataset.transforms`.
+exists and takes its parameters is asked of albumentations itself, by `segsweep.dataset.augmentation.transforms`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class TransformSpec(BaseModel):
 
 
 # Says what is wrong with a transform, given its file and its place there, e.g. `online[3]`; albumentations', behind
-# `segsweep.dataset.augment.judge`.
+# `segsweep.dataset.augmentation.augment.judge`.
 Judge = Callable[[TransformSpec, str, str], Iterable[Problem]]
 
 

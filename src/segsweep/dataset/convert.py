@@ -19,7 +19,7 @@ from typing import Any
 from segsweep.dataset.counterparts import Counterparts
 from segsweep.dataset.fidelity import Fidelity, FidelityTally, measure
 from segsweep.dataset.formats.registry import find_format, read_dataset
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import Annotations, ImageRecord, Instance, Note, RawDataset
 from segsweep.dataset.spool import Spool
 from segsweep.errors import ConfigError, DatasetError, Problem

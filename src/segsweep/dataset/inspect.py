@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from segsweep.dataset.duplicates import NEAR_BITS
 from segsweep.dataset.formats.registry import read_dataset
 from segsweep.dataset.inspection.facts import Bin, ClassCount, Copies, Inspection, SplitCount, Training
 from segsweep.dataset.inspection.findings import faults_of, findings_of
@@ -19,6 +18,7 @@ from segsweep.dataset.inspection.tally import Tally
 from segsweep.dataset.inspection.text import counted
 from segsweep.dataset.pages.inspect_page import inspect_page
 from segsweep.dataset.pages.shots import take_shots
+from segsweep.dataset.pictures.duplicates import NEAR_BITS
 from segsweep.dataset.records import SPLITS, UNSPLIT, ImageRecord, RawDataset
 from segsweep.dataset.spool import Spool
 from segsweep.dataset.spread import in_processes, in_this_process, usable_cores

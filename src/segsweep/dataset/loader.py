@@ -18,11 +18,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from segsweep.core.geometry import fill
-from segsweep.dataset.augment import AUGMENTED_SPLIT, Augmentation
+from segsweep.dataset.augmentation.augment import AUGMENTED_SPLIT, Augmentation
+from segsweep.dataset.bundles.staging import NodeCopy
 from segsweep.dataset.labels import parse_labels
-from segsweep.dataset.picture import Picture, read_picture
+from segsweep.dataset.pictures.picture import Picture, read_picture
 from segsweep.dataset.records import SPLITS, Findings, Instance
-from segsweep.dataset.staging import NodeCopy
 from segsweep.errors import DatasetError, Problem
 
 logger = logging.getLogger(__name__)

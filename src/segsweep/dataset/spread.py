@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -17,6 +15,7 @@ from typing import Any, TypeVar
 import cv2
 
 from segsweep.errors import DatasetError, Problem
+from segsweep.process import keep_freed_memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,8 +23,7 @@ R = TypeVar("R")
 # Applies a function to every chunk. Results are bytes and come in any order; only so many chunks are held at once.
 MapChunks = Callable[[Callable[[T], bytes], Iterable[T]], Iterator[bytes]]
 
-_PRELOAD = "segsweep.dataset.batch"  # imported once, before the workers are forked
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_PRELOAD = "segsweep.dataset.preparing.batch"  # imported once, before the workers are forked
 _KEPT_BLOCK_BYTES, _KEPT_BYTES = 32 << 20, 128 << 20
 _IN_FLIGHT = 2  # chunks a worker: one at work, one that waits
 
@@ -97,16 +95,9 @@ def _killed() -> DatasetError:
 
 
 def _settle() -> None:
-    """One thread; and memory of a picture is kept for the next, not given back to the system and asked for again.
-
-    glibc maps every block of a few megabytes anew, and the kernel clears it page by page: half of the time in which
-    a photograph is decoded (mallopt(3)).
-    """
+    """One thread; and the memory of a picture is kept for the next."""
     cv2.setNumThreads(1)
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT_BLOCK_BYTES)
-        libc.mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
+    keep_freed_memory(_KEPT_BYTES, _KEPT_BLOCK_BYTES)
 
 
 def _begin() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import segsweep
 from segsweep.core.trials import TrialRecord
-from segsweep.dataset.staging import NodeCopy
+from segsweep.dataset.bundles.staging import NodeCopy
 from segsweep.errors import NotFoundError, Problem, ReportError
 from segsweep.inference.export import ExportedModel, Parity, export_onnx, measure_parity
 from segsweep.inference.latency import measure_interleaved

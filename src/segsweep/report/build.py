@@ -14,8 +14,8 @@ import segsweep
 from segsweep.config.job import JobFile, from_run
 from segsweep.core.front import KNEE_RULE, REFERENCE_RULE
 from segsweep.core.trials import TrialRecord
+from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.dataset.staging import NodeCopy, stage
 from segsweep.inference.machine import this_machine
 from segsweep.inference.timings import DEFINITION
 from segsweep.report.bench import SPLIT, Bench, Instruments, Progress, ReportOptions

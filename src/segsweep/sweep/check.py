@@ -14,9 +14,9 @@ from segsweep.config.augmentation import is_dimension
 from segsweep.config.job import Job, JobFile
 from segsweep.core.trials import ParamValue
 from segsweep.core.variants import nominal_epoch_cost
-from segsweep.dataset.manifest import Manifest, read_manifest
-from segsweep.dataset.naming import resolve_bundle
-from segsweep.dataset.online import problems_of_all_online, problems_of_dimensions
+from segsweep.dataset.augmentation.online import problems_of_all_online, problems_of_dimensions
+from segsweep.dataset.bundles.manifest import Manifest, read_manifest
+from segsweep.dataset.bundles.naming import resolve_bundle
 from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store

@@ -17,8 +17,8 @@ import cv2
 import ray
 from ray.exceptions import RayError
 
-from segsweep.dataset.batch import Chunk
-from segsweep.dataset.picture import MAX_BYTES
+from segsweep.dataset.pictures.picture import MAX_BYTES
+from segsweep.dataset.preparing.batch import Chunk
 from segsweep.dataset.spread import MapChunks
 from segsweep.errors import ConfigError, Problem, RunError
 from segsweep.storage.plain import read_plain

@@ -23,10 +23,10 @@ from segsweep.config.job import Job, JobFile
 from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
-from segsweep.dataset.manifest import read_manifest
-from segsweep.dataset.naming import resolve_bundle
+from segsweep.dataset.bundles.manifest import read_manifest
+from segsweep.dataset.bundles.naming import resolve_bundle
 from segsweep.errors import InterruptedSweepError, RunError, RunLockedError
-from segsweep.imports import import_once
+from segsweep.process import import_once
 from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
 from segsweep.storage.opening import open_store

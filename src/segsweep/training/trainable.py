@@ -11,10 +11,9 @@ from ray import tune
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, StorageError
-from segsweep.imports import import_once
+from segsweep.process import import_once, keep_freed_memory
 from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
-from segsweep.training.allocator import keep_freed_memory
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
 

@@ -23,9 +23,9 @@ from ultralytics.utils import LOGGER
 
 from segsweep.core.metrics import EPOCH_COLUMNS
 from segsweep.core.variants import architecture_name
+from segsweep.dataset.augmentation.online import as_dicts
+from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.loader import prebuild_label_cache
-from segsweep.dataset.online import as_dicts
-from segsweep.dataset.staging import NodeCopy, stage
 from segsweep.errors import NotFoundError
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors

@@ -13,7 +13,7 @@ from segsweep.dataset.formats.names import FORMAT_NAMES
 from segsweep.dataset.formats.protocol import Format
 from segsweep.dataset.formats.registry import find_format, read_dataset
 from segsweep.dataset.records import ImageRecord, Keep, RawDataset, in_memory
-from segsweep.dataset.synthetic import write_sample
+from segsweep.dataset.sample.synthetic import write_sample
 from segsweep.errors import ConfigError, DatasetError, NoSpaceError
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from faulty import CAT, write_faulty_yolo
+from segsweep.dataset.cleaning.repair import UNTANGLED
 from segsweep.dataset.inspect import InspectOptions, inspect
 from segsweep.dataset.inspection import look
 from segsweep.dataset.inspection.consequences import (
@@ -22,7 +23,6 @@ from segsweep.dataset.inspection.consequences import (
 )
 from segsweep.dataset.inspection.facts import Fault, Finding, Inspection
 from segsweep.dataset.inspection.text import to_text
-from segsweep.dataset.repair import UNTANGLED
 from segsweep.errors import DatasetError
 
 

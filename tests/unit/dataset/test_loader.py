@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from segsweep.dataset.bundle import PrepareOptions, prepare
-from segsweep.dataset.staging import NodeCopy, stage
+from segsweep.dataset.bundles.staging import NodeCopy, stage
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 from segsweep.errors import DatasetError
 
 pytestmark = [pytest.mark.slow(reason="imports ultralytics"), pytest.mark.timeout(120)]
@@ -77,7 +77,7 @@ def copy(uri: str, tmp_path: Path) -> NodeCopy:
 
 def augmented() -> Any:
     from segsweep.config.augmentation import parse_augmentation
-    from segsweep.dataset.augment import Augmentation
+    from segsweep.dataset.augmentation.augment import Augmentation
 
     return Augmentation(parse_augmentation(AUGMENT, "augment.yaml"))
 

@@ -7,9 +7,9 @@ import pytest
 
 from fake_run import FakeTrial, write_fake_run
 from segsweep.core.selection import Choice
-from segsweep.dataset.bundle import PrepareOptions, prepare
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.dataset.synthetic import write_sample
+from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
+from segsweep.dataset.sample.synthetic import write_sample
 from segsweep.deploy.package import export_choice
 from segsweep.inference.predictor import Session
 from segsweep.report.bench import ReportOptions

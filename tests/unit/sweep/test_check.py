@@ -7,7 +7,7 @@ import pytest
 
 from examples import a_job
 from segsweep.config.augmentation import parse_augmentation
-from segsweep.dataset.transforms import albumentations
+from segsweep.dataset.augmentation.transforms import albumentations
 from segsweep.errors import ConfigError
 from segsweep.sweep.check import (
     CheckFacts,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from segsweep.config.augmentation import TransformSpec
-from segsweep.dataset.online import as_dicts
+from segsweep.dataset.augmentation.online import as_dicts
 from segsweep.errors import TrialError
 
 pytestmark = [pytest.mark.slow(reason="imports ultralytics"), pytest.mark.timeout(120)]

@@ -18,7 +18,7 @@ from segsweep.dataset.formats.index_png import Values
 from segsweep.dataset.formats.mask_folders import shown
 from segsweep.dataset.formats.mask_objects import few, read_mask
 from segsweep.dataset.formats.mask_size import check_size
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import Findings, ImageRecord, Instance
 from segsweep.errors import DatasetError, Problem
 

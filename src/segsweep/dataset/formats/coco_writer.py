@@ -13,7 +13,7 @@ import orjson
 
 from segsweep.core.geometry import Part, fill
 from segsweep.dataset.formats.rle import encode_counts, encode_window
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import SPLITS, UNSPLIT, ImageRecord, Instance, RawDataset
 from segsweep.dataset.stems import unique_stems
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from segsweep.dataset.picture import is_file
+from segsweep.dataset.pictures.picture import is_file
 from segsweep.dataset.records import IMAGE_SUFFIXES
 
 

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from segsweep.dataset.pictures.codecs import decode
 from segsweep.errors import DatasetError, Problem
 from segsweep.storage.plain import read_plain
 
@@ -96,10 +97,7 @@ def decode_png(data: bytes, where: str) -> Raster:
     except ValueError as exc:
         fix = "write it again as PNG"
         raise DatasetError(Problem(where, f"the mask is no PNG that can be read: {exc}", fix=fix)) from None
-    try:
-        decoded = cv2.imdecode(np.frombuffer(_as_grey(chunks), np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        decoded = None
+    decoded = decode(_as_grey(chunks), cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.shape[:2] != (header.height, header.width):
         raise DatasetError(Problem(where, "the mask is a damaged PNG: its pixels cannot be unpacked"))
     values = np.asarray(decoded)

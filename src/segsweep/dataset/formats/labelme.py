@@ -13,7 +13,7 @@ from typing import Any
 from segsweep.dataset.formats.embedded import unpack
 from segsweep.dataset.formats.json_file import read_json
 from segsweep.dataset.formats.labelme_shapes import RESERVED_LABELS, Canvas, is_text, read_shapes, shapes_of
-from segsweep.dataset.picture import is_file, picture_size
+from segsweep.dataset.pictures.picture import is_file, picture_size
 from segsweep.dataset.records import (
     IMAGE_SUFFIXES,
     UNSPLIT,

@@ -17,10 +17,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from segsweep.core.geometry import Mask, Part, Ring, area, fill, trace
 from segsweep.dataset.labels import clip
+from segsweep.dataset.pictures.codecs import decode
 from segsweep.dataset.records import Findings, Instance
 
 # The first lines of a labels.txt as LabelMe's own converters want it; neither is a class.
@@ -277,7 +277,7 @@ def _decode_png(text: Any, width: int, height: int) -> Mask:
     size = (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
     if not data.startswith(_PNG) or size != (width, height) or b"IEND" not in data[-64:]:
         raise ValueError(f"must be a whole PNG of the size of its box, {width}x{height}")
-    decoded: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = decode(data, cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.shape[:2] != (height, width):
         raise ValueError("must be a PNG that can be decoded")
     return np.asarray(decoded.reshape(height, width, -1)[..., :3].any(axis=2))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from segsweep.dataset.picture import is_file
+from segsweep.dataset.pictures.picture import is_file
 from segsweep.dataset.records import IMAGE_SUFFIXES, UNSPLIT, Findings
 
 # What the two folders may be called, in lower case, likeliest first.

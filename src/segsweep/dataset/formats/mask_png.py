@@ -31,7 +31,7 @@ from segsweep.dataset.formats.mask_list import (
 from segsweep.dataset.formats.mask_objects import objects_by_list, objects_by_table, objects_of_files, read_mask
 from segsweep.dataset.formats.mask_size import check_size
 from segsweep.dataset.formats.mask_table import TABLE_NAMES, MaskTable, find_table, read_table
-from segsweep.dataset.picture import is_file, picture_size
+from segsweep.dataset.pictures.picture import is_file, picture_size
 from segsweep.dataset.records import Findings, ImageRecord, Instance, Keep, RawDataset, in_memory, source_group
 from segsweep.dataset.stems import unique_stems
 from segsweep.errors import ConfigError, DatasetError, Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segsweep.dataset.picture import picture_size
+from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import Findings
 from segsweep.errors import DatasetError
 

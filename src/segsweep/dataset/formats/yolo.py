@@ -13,7 +13,7 @@ import yaml
 from segsweep.dataset.formats.image_walk import find_images, holds
 from segsweep.dataset.formats.yolo_layout import DATA_YAML, Layout, find_yaml, read_layout
 from segsweep.dataset.labels import MOST_LABEL_BYTES, format_labels, parse_labels
-from segsweep.dataset.picture import is_file, picture_size
+from segsweep.dataset.pictures.picture import is_file, picture_size
 from segsweep.dataset.records import (
     SPLITS,
     UNSPLIT,

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from segsweep.config.bounded_yaml import BoundedLoader
-from segsweep.dataset.picture import is_file
+from segsweep.dataset.pictures.picture import is_file
 from segsweep.dataset.records import Findings
 from segsweep.errors import DatasetError, Problem
 from segsweep.storage.plain import read_plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from segsweep.dataset import repair
+from segsweep.dataset.cleaning import repair
 from segsweep.dataset.inspection import look
 
 TINY_PX = 4.0  # the mask grid of YOLOv8-seg is a quarter of the input: less than one of its cells

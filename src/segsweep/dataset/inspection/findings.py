@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from segsweep.dataset import repair
+from segsweep.dataset.cleaning import repair
 from segsweep.dataset.inspection import look
 from segsweep.dataset.inspection.consequences import (
     BOXES,

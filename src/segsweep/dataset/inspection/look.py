@@ -11,12 +11,12 @@ import numpy as np
 
 from segsweep.core.coverage import Coverage, cover, overlaps
 from segsweep.core.geometry import Part
-from segsweep.dataset.duplicates import perceptual_hash
-from segsweep.dataset.header import CMYK, GREY, PALETTE, Header, read_header
+from segsweep.dataset.cleaning.repair import clean_instances
 from segsweep.dataset.inspection.verdict import Verdict, judge_image, judge_labels
-from segsweep.dataset.picture import MIN_SIDE_PX, Decoded, read_upright
+from segsweep.dataset.pictures.duplicates import perceptual_hash
+from segsweep.dataset.pictures.header import CMYK, GREY, PALETTE, Header, read_header
+from segsweep.dataset.pictures.picture import MIN_SIDE_PX, Decoded, read_upright
 from segsweep.dataset.records import ImageRecord, Instance
-from segsweep.dataset.repair import clean_instances
 from segsweep.errors import DatasetError, Problem
 
 # What can be the matter with an image file. The words are the keys of `consequences`.

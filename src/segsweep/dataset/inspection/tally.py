@@ -8,7 +8,6 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from segsweep.dataset.duplicates import bits_apart, near_duplicates
 from segsweep.dataset.inspection.consequences import (
     CROWDS,
     HIDDEN,
@@ -22,6 +21,7 @@ from segsweep.dataset.inspection.consequences import (
 )
 from segsweep.dataset.inspection.facts import Bin, Cluster, Member, ObjectPlace, Overlap
 from segsweep.dataset.inspection.look import UNREADABLE, WRONG_SIZE, Look
+from segsweep.dataset.pictures.duplicates import bits_apart, near_duplicates
 from segsweep.errors import Problem
 
 SHOWN = 24  # worst cases, smallest objects, and examples of a class

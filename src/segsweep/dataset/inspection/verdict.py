@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from segsweep.dataset.header import Header
-from segsweep.dataset.picture import MIN_SIDE_PX
+from segsweep.dataset.pictures.header import Header
+from segsweep.dataset.pictures.picture import MIN_SIDE_PX
 
 _KINDS = frozenset({"JPEG", "PNG", "WebP", "BMP", "TIFF"})  # of what `read_header` knows
 _JPEG_END = b"\xff\xd9"

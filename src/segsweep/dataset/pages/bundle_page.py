@@ -7,11 +7,11 @@ from html import escape
 
 import segsweep
 from segsweep.core.markup import definitions, document, number, section, table
+from segsweep.dataset.augmentation.preview import Preview
+from segsweep.dataset.bundles.manifest import Manifest
 from segsweep.dataset.inspection.text import counted
-from segsweep.dataset.manifest import Manifest
 from segsweep.dataset.pages.pieces import figures, places, split_table
 from segsweep.dataset.pages.style import STYLE
-from segsweep.dataset.preview import Preview
 
 _COPIES = "augmented copies"
 

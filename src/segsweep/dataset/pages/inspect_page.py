@@ -8,12 +8,12 @@ from pathlib import PurePath
 
 import segsweep
 from segsweep.core.markup import document, section, table
+from segsweep.dataset.augmentation.preview import Preview
 from segsweep.dataset.inspection.facts import Cluster, Fault, Finding, Inspection
 from segsweep.dataset.inspection.text import copies_told, counted, training_told
 from segsweep.dataset.pages.pieces import bars, figures, places, split_table
 from segsweep.dataset.pages.shots import Shots
 from segsweep.dataset.pages.style import STYLE
-from segsweep.dataset.preview import Preview
 
 _MOST_FAULTS = 200
 

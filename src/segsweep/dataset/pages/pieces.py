@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from segsweep.core.markup import number, picture, table
-from segsweep.dataset.preview import Preview
+from segsweep.dataset.augmentation.preview import Preview
 
 _MOST_BARS = 12
 _MOST_PLACES = 4

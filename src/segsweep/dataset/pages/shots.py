@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 
 from segsweep.core.geometry import Part, Ring, fill
+from segsweep.dataset.augmentation.preview import Preview
 from segsweep.dataset.inspection.facts import Cluster, Inspection, Overlap
 from segsweep.dataset.inspection.look import lies_near
-from segsweep.dataset.picture import Picture, read_picture
-from segsweep.dataset.preview import Preview
+from segsweep.dataset.pictures.picture import Picture, read_picture
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset
 from segsweep.errors import DatasetError
 

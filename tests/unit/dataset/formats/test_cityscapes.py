@@ -19,7 +19,7 @@ from segsweep.dataset.formats.cityscapes import CityscapesFormat
 from segsweep.dataset.formats.cityscapes_splits import choose_val_cities
 from segsweep.dataset.formats.index_png import encode_index
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset
-from segsweep.dataset.scene import CLASSES, render_scene
+from segsweep.dataset.sample.scene import CLASSES, render_scene
 from segsweep.errors import ConfigError, DatasetError
 
 WIDTH, HEIGHT = 16, 8

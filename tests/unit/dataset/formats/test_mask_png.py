@@ -19,7 +19,7 @@ from examples import quick
 from segsweep.core.geometry import Mask, fill, trace
 from segsweep.dataset.formats.mask_png import MaskPngFormat
 from segsweep.dataset.records import ImageRecord, Instance, RawDataset, source_group
-from segsweep.dataset.scene import CLASSES, render_scene
+from segsweep.dataset.sample.scene import CLASSES, render_scene
 from segsweep.errors import ConfigError, DatasetError
 
 WIDTH, HEIGHT = 12, 8

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from faulty import encoded, photo
-from segsweep.dataset.header import read_header
 from segsweep.dataset.inspection.verdict import Verdict, judge_image, judge_labels
-from segsweep.dataset.picture import read_upright
+from segsweep.dataset.pictures.header import read_header
+from segsweep.dataset.pictures.picture import read_upright
 from segsweep.errors import DatasetError
 
 P = "0 .1 .1 .1 .9 .9 .9"

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from outline import Outline
+from segsweep.dataset.augmentation.preview import Preview
+from segsweep.dataset.bundles.manifest import Manifest, ShardEntry, Small, SmallObject, Source, SplitFacts
 from segsweep.dataset.fidelity import Fidelity, WorstObject
-from segsweep.dataset.manifest import Manifest, ShardEntry, Small, SmallObject, Source, SplitFacts
 from segsweep.dataset.pages.bundle_page import bundle_page, headline
-from segsweep.dataset.preview import Preview
 from segsweep.dataset.records import Note
 
 HOSTILE = "<b>\"cat\" & 'kitten'</b>"

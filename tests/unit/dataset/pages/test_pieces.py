@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from segsweep.dataset.augmentation.preview import Preview
 from segsweep.dataset.pages.pieces import bars, figures, places, split_table
-from segsweep.dataset.preview import Preview
 
 
 def texts(html: str) -> list[str]:

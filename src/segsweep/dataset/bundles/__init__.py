@@ -1,0 +1,1 @@
+"""Finished bundles: their manifest, their shards, and a node's copies of them."""

@@ -1,0 +1,1 @@
+"""Cleaning: images left out and shapes mended, by stated rules, each time told."""

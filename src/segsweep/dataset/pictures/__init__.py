@@ -1,0 +1,1 @@
+"""Picture files: read, resized and written, and which of them look alike."""

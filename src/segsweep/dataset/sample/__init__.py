@@ -1,0 +1,1 @@
+"""The sample dataset, rendered here."""
