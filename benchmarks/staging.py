@@ -4,7 +4,8 @@ One bundle of 1 GB lies on a real S3 server (SeaweedFS, on this machine). In tur
 `stage` fetches, verifies and unpacks it; `s5cmd cp` copies the same shards, neither verified nor unpacked; boto3
 downloads the same images and labels, which lie there as objects of their own too, with 16 threads. All are processes
 of their own from start to end, and the server shares the machine's cores with them. The bytes of the images are noise:
-nobody decodes them here.
+nobody decodes them here. Nothing is deleted until all is measured, for ext4 looks long for a free inode among those
+that were deleted within the last minute, and what was written is on the disk before the next one starts.
 
     python benchmarks/staging.py
 """
@@ -66,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     bench = begin(__doc__, argv, rounds=3)
     seaweed = importlib.import_module("seaweed")  # the tests' own, found by the path above
     fresh(bench.work / "weed")
+    targets = fresh(bench.work / "targets")
     with seaweed.seaweed_server(bench.work / "weed") as server:
         os.environ.update(server.environment)
         images = 200 if bench.quick else 10_000
@@ -78,15 +80,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         }
         seconds: dict[str, list[float]] = {name: [] for name in commands}
         environment = bench.environment(S3_ENDPOINT_URL=server.endpoint, **server.environment)
-        for _ in range(bench.rounds):
+        for number in range(bench.rounds):
             for name, command in commands.items():
-                target = fresh(bench.work / "target")
-                target.mkdir()
+                target = targets / f"{name}-{number}"
+                target.mkdir(parents=True)
+                os.sync()
                 seconds[name].append(timed((*command, f"{target}/"), environment, bench.work).wall_s)
     medians = {name: show(name, values) for name, values in seconds.items()}
     verdict("staging-over-s5cmd", medians["stage"] / medians["s5cmd"], S5CMD_GOAL)
     verdict("staging-over-boto3", medians["stage"] / medians["boto3"], BOTO3_GOAL)
-    for folder in ("weed", "target", "content"):
+    for folder in ("weed", "targets", "content"):
         fresh(bench.work / folder)
 
 
