@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import boto3
 import botocore.loaders
@@ -36,6 +36,7 @@ from segsweep.storage.files import disk_errors, written_whole
 from segsweep.storage.store import ObjectInfo, checked_key, checked_prefix, version_holding
 
 if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
     from mypy_boto3_s3.client import S3Client
 
 _T = TypeVar("_T")
@@ -127,9 +128,8 @@ class S3Store:
         """Let a function read the object while it arrives, over one connection."""
         with self._calling(key) as (client, place):
             body = client.get_object(**place)["Body"]
-            # botocore's body is a raw stream that checks length and checksum at its end.
-            with contextlib.closing(body), io.BufferedReader(cast("io.RawIOBase", body), _STREAM_BYTES) as stream:
-                return consume(stream)
+        with io.BufferedReader(_Arriving(body, self._place(key), self._connection), _STREAM_BYTES) as stream:
+            return consume(stream)  # what it raises of its own is not told as the connection's fault
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order; read whole before the first is given."""
@@ -180,6 +180,35 @@ class S3Store:
         place = self._place(key)
         with _told(place, self._connection):
             yield self._connection.client(), {"Bucket": self.bucket, "Key": place.removeprefix(f"s3://{self.bucket}/")}
+
+
+class _Arriving(io.RawIOBase):
+    """An object while it arrives; what goes wrong on the way is told by the object's place.
+
+    Args:
+        body: botocore's raw stream, which checks length and checksum at its end.
+        place: The object's, for the message.
+        connection: It comes over this one.
+    """
+
+    def __init__(self, body: Any, place: str, connection: _Connection) -> None:
+        self._body = body
+        self._where = place
+        self._connection = connection
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Take what has arrived."""
+        with _told(self._where, self._connection):
+            return int(self._body.readinto(buffer))
+
+    def close(self) -> None:
+        """Give the connection back, or up if the object has not been read to its end."""
+        self._body.close()
+        super().close()
 
 
 class _Connection:

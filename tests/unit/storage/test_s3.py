@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from botocore.awsrequest import AWSResponse
@@ -48,6 +48,17 @@ class Server:
 
 
 class RawBody(io.BytesIO):
+    """A body of these bytes, or one of which reading fails."""
+
+    def __init__(self, content: bytes | Exception) -> None:
+        self._error = content if isinstance(content, Exception) else None
+        super().__init__(b"" if isinstance(content, Exception) else content)
+
+    def readinto(self, buffer: Any) -> int:
+        if self._error is not None:
+            raise self._error
+        return super().readinto(buffer)
+
     def stream(self, **_: Any) -> Iterator[bytes]:
         yield self.read()
 
@@ -130,6 +141,36 @@ def test_no_answer_becomes_our_error(
     with pytest.raises(StorageError) as raised:
         store.write("run.json", b"")
     assert type(raised.value) is kind
+    assert str(raised.value).startswith("s3://bucket/runs/feralcat/run.json: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "kind"),
+    [
+        (b"half", {"content-length": "8"}, UnreachableError),
+        (ReadTimeoutError(endpoint_url="u"), {"content-length": "8"}, UnreachableError),
+        (ConnectionResetError("reset"), {"content-length": "8"}, UnreachableError),
+        (b"changed", {"content-length": "7", "x-amz-checksum-crc32": "AAAAAA=="}, StorageError),
+    ],
+    ids=["short", "timeout", "reset", "checksum"],
+)
+def test_an_object_that_arrives_short_or_changed_becomes_our_error_where_it_is_read(
+    store: S3Store, server: Server, body: bytes | Exception, headers: dict[str, str], kind: type[StorageError]
+) -> None:
+    server.answers = [(200, headers, body)]
+    seen: list[Exception] = []
+
+    def watch(file: BinaryIO) -> bytes:
+        try:
+            return file.read()
+        except Exception as exc:
+            seen.append(exc)
+            raise
+
+    with pytest.raises(StorageError) as raised:
+        store.stream("run.json", watch)
+    assert type(raised.value) is kind
+    assert seen == [raised.value]
     assert str(raised.value).startswith("s3://bucket/runs/feralcat/run.json: ")
 
 
