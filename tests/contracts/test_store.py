@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
+import random
 import socket
 import threading
 import time
@@ -10,11 +12,12 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from seaweed import SeaweedServer
-from segsweep.errors import AccessError, ConflictError, NotFoundError, StorageError, UnreachableError
+from segsweep.errors import AccessError, ConflictError, DatasetError, NotFoundError, StorageError, UnreachableError
 from segsweep.storage.opening import check_reachable, check_readable
 from segsweep.storage.retrying import RetryingStore
 from segsweep.storage.s3 import S3Store
@@ -73,6 +76,7 @@ def test_a_key_that_is_no_relative_path_is_refused_by_every_method(store: Store,
         lambda: store.replace(key, b"", "version"),
         lambda: store.upload(file, key),
         lambda: store.download(key, tmp_path / "copy"),
+        lambda: store.stream(key, lambda file: file.read()),
         lambda: store.exists(key),
         lambda: store.delete(key),
     ]
@@ -128,6 +132,108 @@ def test_reading_what_is_not_there_says_where_it_looked(store: Store) -> None:
             with pytest.raises(NotFoundError, match=f"{store.uri}/{key}"):
                 read(key)
         assert not store.exists(key)
+
+
+def test_a_stream_starts_at_the_beginning_every_time_and_gives_what_the_function_gives(store: Store) -> None:
+    store.write("key", b"0123456789")
+    assert store.stream("key", lambda file: (file.read(3), file.read(0), file.read(3), file.read())) == (
+        b"012",
+        b"",
+        b"345",
+        b"6789",
+    )
+    assert store.stream("key", lambda file: (file.read(), file.read(), file.read(1))) == (b"0123456789", b"", b"")
+    assert store.stream("key", lambda file: None) is None
+    found: list[bytes] = []
+    assert store.stream("key", lambda file: found) is found
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 20 * MIB + 1])
+def test_a_stream_is_the_whole_object_whatever_its_size(store: Store, size_bytes: int) -> None:
+    content = random.Random(0).randbytes(size_bytes)
+    store.write("shards/train-00000.tar", content)
+
+    def in_pieces(file: BinaryIO) -> bytes:
+        data = bytearray()
+        while piece := file.read(1000_003):
+            data += piece
+        return bytes(data)
+
+    assert store.stream("shards/train-00000.tar", in_pieces) == content
+    assert store.stream("shards/train-00000.tar", lambda file: file.read()) == content
+
+
+def test_a_stream_gives_as_many_bytes_as_are_asked_for(store: Store) -> None:
+    store.write("key", bytes(3 * MIB))
+    sizes = [1, 511, 512, 2 * MIB, 3 * MIB]  # what tars are read in
+    assert store.stream("key", lambda file: [len(file.read(size)) for size in sizes]) == [
+        *sizes[:-1],
+        3 * MIB - sum(sizes[:-1]),
+    ]
+
+
+def test_a_stream_of_what_is_not_there_says_where_it_looked_and_calls_nobody(store: Store) -> None:
+    store.write("folder/object", b"")
+    for key in ("object", "folder", "folder/object/below"):
+        called: list[BinaryIO] = []
+        with pytest.raises(NotFoundError, match=f"{store.uri}/{key}"):
+            store.stream(key, called.append)
+        assert called == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatasetError("a fault"),
+        NotFoundError("elsewhere"),
+        ValueError("no JSON"),
+        KeyError("key"),
+        EOFError("short"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory"),
+        ConnectionResetError(errno.ECONNRESET, "another connection's"),
+        TimeoutError("another timeout"),
+        KeyboardInterrupt(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("read_bytes", [0, 5, -1], ids=["at once", "on the way", "at the end"])
+def test_what_the_function_raises_comes_through_as_it_is(store: Store, error: BaseException, read_bytes: int) -> None:
+    store.write("key", b"0123456789" * MIB)
+    calls: list[int] = []
+
+    def fail(file: BinaryIO) -> None:
+        calls.append(len(file.read(read_bytes)))
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        store.stream("key", fail)
+    assert caught.value is error
+    assert len(calls) == 1  # it is not the store that failed: nothing is tried again
+    assert store.stream("key", lambda file: file.read(4)) == b"0123"
+
+
+def test_a_function_may_stop_early_and_the_store_goes_on(store: Store) -> None:
+    store.write("key", b"0123456789" * MIB)
+    streams: list[BinaryIO] = []
+    for _ in range(20):  # more than there are connections in S3's pool
+
+        def look(file: BinaryIO) -> bytes:
+            streams.append(file)
+            return file.read(10)
+
+        assert store.stream("key", look) == b"0123456789"
+    assert all(stream.closed for stream in streams)
+    assert store.read("key") == b"0123456789" * MIB
+
+
+def test_many_may_stream_at_once(store: Store) -> None:
+    contents = {f"shards/{number}": bytes([number]) * MIB for number in range(8)}
+    for key, content in contents.items():
+        store.write(key, content)
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda key: store.stream(key, lambda file: file.read()), contents)
+    assert [*found] == [*contents.values()]
 
 
 def test_keys_come_in_the_order_of_their_bytes(store: Store) -> None:
@@ -298,6 +404,7 @@ def test_a_missing_bucket_is_not_found(seaweed_environment: SeaweedServer, tmp_p
         lambda: store.create("key", b""),
         lambda: store.upload(tmp_path / "file", "key"),
         lambda: store.download("key", tmp_path / "copy"),
+        lambda: store.stream("key", lambda file: file.read()),
     ]
     for call in calls:
         with pytest.raises(NotFoundError, match=store.uri):
