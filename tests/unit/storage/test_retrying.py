@@ -2,7 +2,7 @@ import pickle
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -40,6 +40,9 @@ class FlakyStore(LocalStore):
     def replace(self, key: str, data: bytes, version: str) -> str:
         return self._answer(lambda: super(FlakyStore, self).replace(key, data, version))
 
+    def stream(self, key: str, consume: Callable[[BinaryIO], Any]) -> Any:
+        return self._answer(lambda: super(FlakyStore, self).stream(key, consume))
+
 
 class Highest(random.Random):
     """No jitter."""
@@ -70,6 +73,27 @@ def test_what_never_succeeds_raises_after_the_last_attempt_without_waiting_for_a
     with pytest.raises(UnreachableError, match="no answer"):
         retried(store, 8, waits).read("key")
     assert (store.calls, waits) == (8, [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0])
+
+
+def test_a_stream_that_broke_is_read_again_from_its_beginning(tmp_path: Path) -> None:
+    store = FlakyStore(tmp_path, failures=2, deaf=True)
+    (tmp_path / "key").write_bytes(b"bytes")
+    seen: list[bytes] = []
+
+    def consume(file: BinaryIO) -> int:
+        seen.append(file.read())
+        return len(seen)
+
+    assert retried(store).stream("key", consume) == 3
+    assert seen == [b"bytes"] * 3
+
+
+def test_what_a_reader_of_a_stream_raises_is_no_reason_to_read_again(tmp_path: Path) -> None:
+    store = FlakyStore(tmp_path, failures=0)
+    (tmp_path / "key").write_bytes(b"bytes")
+    with pytest.raises(ZeroDivisionError):
+        retried(store).stream("key", lambda file: 1 // len(file.read(0)))
+    assert store.calls == 1
 
 
 def test_one_attempt_is_no_retry(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.requests: list[str] = []
+        self.bodies: list[RawBody] = []
 
     def __call__(self, request: Any, **_: Any) -> AWSResponse:
         self.requests.append(f"{request.method} {request.url}")
@@ -44,7 +45,8 @@ class Server:
         if isinstance(answer, Exception):
             raise answer
         status, headers, body = answer
-        return AWSResponse(request.url, status, headers, RawBody(body))
+        self.bodies.append(RawBody(body))
+        return AWSResponse(request.url, status, headers, self.bodies[-1])
 
 
 class RawBody(io.BytesIO):
@@ -172,6 +174,15 @@ def test_an_object_that_arrives_short_or_changed_becomes_our_error_where_it_is_r
     assert type(raised.value) is kind
     assert seen == [raised.value]
     assert str(raised.value).startswith("s3://bucket/runs/feralcat/run.json: ")
+
+
+@pytest.mark.parametrize("size", [0, 3, -1])
+def test_a_stream_gives_its_connection_up_wherever_its_reader_stops(store: S3Store, server: Server, size: int) -> None:
+    server.answers = [(200, {"content-length": "5"}, b"bytes")]
+    assert store.stream("run.json", lambda file: file.read(size)) == b"bytes"[: size if size >= 0 else None]
+    with pytest.raises(KeyError):
+        store.stream("run.json", lambda file: {}[file.read(size)])
+    assert [body.closed for body in server.bodies] == [True, True]
 
 
 def test_what_succeeds_the_first_time_is_asked_exactly_once(store: S3Store, server: Server) -> None:
