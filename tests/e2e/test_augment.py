@@ -166,9 +166,12 @@ def test_a_transform_that_is_wrong_is_told_by_its_name_and_nothing_is_written(
     assert {path.name for path in scratch.rglob("*") if path.is_file()} <= {"lock"}  # nothing was read or converted
 
 
-def test_a_transform_that_fits_no_image_is_told_and_no_bundle_is_written(user: Shell):
+def test_a_transform_that_fits_no_image_is_told_of_each_and_no_bundle_is_written(user: Shell, plain: Path):
     offline = {"copies": 1, "transforms": [{"RandomCrop": {"height": 100, "width": 100}}]}
     (user.cwd / "crop.yaml").write_text(yaml.safe_dump({"offline": offline}))
     done = user.run("prepare", "raw", "--to", "never", "--augment", "crop.yaml", "--imgsz", 64, code=3)
-    assert "the transforms cannot be applied to" in done.stderr
+    told = re.findall(r"(\S+): the transforms cannot be applied to", done.stderr)
+    assert sorted(told) == sorted(
+        {file["source"] for file in manifest_of(plain)["files"] if file["path"].startswith("images/train/")}
+    )
     assert not (user.cwd / "never").exists()

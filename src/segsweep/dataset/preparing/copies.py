@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 
@@ -56,8 +56,11 @@ class CopyChunk:
     def _views(self, record: ImageRecord) -> Iterator[ConvertedView]:
         for suffix, picture, instances in _originals(record, self.recipe):
             for number in range(1, self.augmentation.copies + 1):
-                seed = copy_seed(self.seed, f"{record.name}{suffix}", number)
-                moved, shapes = self.augmentation.apply(picture, instances, seed)
+                name = f"{record.name}{suffix}"
+                try:
+                    moved, shapes = self.augmentation.apply(picture, instances, copy_seed(self.seed, name, number))
+                except DatasetError as exc:  # transforms know no image
+                    raise DatasetError([replace(problem, where=name) for problem in exc.problems]) from exc
                 height, width = moved.shape[:2]
                 labels = format_labels(shapes, width, height).encode()
                 counts = dict(sorted(Counter(one.category for one in shapes).items()))

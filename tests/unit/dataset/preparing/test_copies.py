@@ -133,7 +133,7 @@ def test_what_cannot_be_copied_is_a_problem_of_its_image_and_the_others_are_copi
         ("a.png", 1, 0),
         ("gone.png", 0, 1),
     ]
-    assert "cannot be applied to 60x20 pixels" in images[0].problems[0].rule
+    assert str(images[0].problems[0]).startswith("low.png: the transforms cannot be applied to 60x20 pixels")
     assert images[2].problems[0].where == str(tmp_path / "gone.png")
     assert list(files) == ["a.png-copy1"]
 
