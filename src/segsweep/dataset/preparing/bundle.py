@@ -132,9 +132,10 @@ def prepare(
     check_options(options)
     name = bundle_name(options, source)
     target = open_store(to)
+    augmentation = _load_augmentation(options)  # before there is anything to leave behind
     key = hashlib.sha256(repr((str(source.resolve()), options.recipe)).encode()).hexdigest()[:16]
     with disk_errors(tempfile.gettempdir()), workspace(key) as work:
-        kitchen = _Preparation(source, options, work, progress, map_chunks)
+        kitchen = _Preparation(source, options, augmentation, work, progress, map_chunks)
         return kitchen.run(name, target)
 
 
@@ -144,19 +145,19 @@ class _Preparation:
 
     source: Path
     options: PrepareOptions
+    augmentation: Augmentation | None
     work: Path
     progress: Progress | None
     map_chunks: MapChunks[Chunk] | None
 
     def run(self, name: str, target: Store) -> Bundle:
-        augmentation = _load_augmentation(self.options)
         read, roster = read_to_disk(Reading(self.source, self.options.format, self.options.classes, self.work))
         map_chunks = self.map_chunks or self._own_map(len(roster))
         conversion = ConvertChunk(self.options.recipe)
         batches = convert_all(roster, conversion, self.work / "batches", map_chunks, self.progress)
         findings = Findings()
         plan, excluded = self._plan(read, roster, survey(batches), findings)
-        plan = replace(plan, augmentation=augmentation)
+        plan = replace(plan, augmentation=self.augmentation)
         harvest = gather(batches, plan.splits, plan.classes)
         harvest.actions += excluded
         for action in harvest.actions:

@@ -17,6 +17,7 @@ from segsweep.dataset.spool import Spool
 from segsweep.dataset.spread import in_another_process
 
 _MANY_FILES = 4000  # reading them takes longer than starting a process
+_LARGE_BYTES = 8_000_000  # of a single file: as above
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,11 @@ def read_to_disk(reading: Reading) -> tuple[RawDataset, Roster]:
     Raises:
         DatasetError, ConfigError, StorageError: As `read_dataset`.
     """
-    return in_another_process(reading) if _has_many_files(reading.source) else reading()
+    return in_another_process(reading) if _is_large(reading.source) else reading()
 
 
-def _has_many_files(source: Path) -> bool:
+def _is_large(source: Path) -> bool:
+    if source.is_file():
+        return source.stat().st_size > _LARGE_BYTES
     files = (name for _, _, names in os.walk(source) for name in names)
     return next(islice(files, _MANY_FILES, None), None) is not None

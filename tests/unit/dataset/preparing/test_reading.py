@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -137,6 +138,20 @@ class TestManyFiles:
             os.kill(process, 0)
         assert (dataset.classes, dataset.images) == (("cat", "dog"), ())
         assert [*facts(roster.images())] == [*facts(read_dataset(large, None).images)]
+
+    def test_a_large_file_is_read_there_too(self, tmp_path: Path, make_image: MAKE, work: Path):
+        make_image(tmp_path / "raw" / "images" / "a.png")
+        content = {
+            "info": {"description": "x" * 8_000_000},
+            "images": [{"id": 1, "file_name": "a.png", "width": 40, "height": 30}],
+            "annotations": [],
+            "categories": [{"id": 1, "name": "cat"}],
+        }
+        source = tmp_path / "raw" / "instances.json"
+        source.write_text(json.dumps(content))
+        dataset, roster = read_to_disk(WatchedReading(source, None, (), work))
+        assert (work / "process").read_text() != str(os.getpid())
+        assert (dataset.format, len(roster)) == ("coco", 1)
 
     def test_what_is_wrong_there_is_told_here_as_it_is_of_a_small_one(self, large: Path, work: Path):
         (large / "data.yaml").unlink()
