@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from segsweep.dataset.formats.coco_document import Document, integer, shown
@@ -50,6 +50,7 @@ def find_images(document: Document, sizes: Mapping[int, Size], root: Path, findi
     """The images of the file whose rows are right, in their order."""
     where = shown(document.file, root)
     folders = _image_folders(document, root)
+    files = _Files()
     left = dict(sizes)
     for i, row in enumerate(document.images):
         image_id, file_name = integer(row["id"]), row["file_name"]
@@ -57,27 +58,57 @@ def find_images(document: Document, sizes: Mapping[int, Size], root: Path, findi
         if image_id is None or size is None:
             continue
         # Text is tried first: a Path for each guess would take as long as to parse the row.
-        place = next((folder for folder in folders if os.path.isfile(f"{folder}/{file_name}")), None)  # noqa: PTH113
-        if place is None:
+        path = next((path for folder in folders if files.has(path := f"{folder}/{file_name}")), None)
+        if path is None:
             fix = f"looked in {', '.join(shown(folder, root) for folder in folders)}"
             findings.fault(f"{where}: images[{i}]", "the image file is not there", value=_printable(file_name), fix=fix)
             continue
-        path = place / file_name
-        yield ImageFile(image_id, path, str(path).removeprefix(f"{root}/"), size)
+        place = Path(path)
+        yield ImageFile(image_id, place, str(place).removeprefix(f"{root}/"), size)
+
+
+class _Files:
+    """Which files there are; a folder is asked once for all that are in it."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, frozenset[str]] = {}
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file, or a link to one."""
+        folder, _, name = path.rpartition("/")
+        names = self._names.get(folder)
+        if names is None:
+            names = self._names[folder] = _names_in(folder)
+        return name in names
+
+
+def _names_in(folder: str) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if _is_file(entry))
+    except (OSError, ValueError):  # no folder, none that may be read, or no name of one
+        return frozenset()
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads in a circle
+        return False
 
 
 def _problem(row: Mapping[str, Any], sizes: Mapping[int, Size]) -> tuple[str, str, str] | None:
     """Rule, field and value of what is wrong with a row."""
     image_id, width, height = (integer(row[key]) for key in ("id", "width", "height"))
     name = row["file_name"]
-    path = PurePosixPath(name if isinstance(name, str) else "")
+    steps = [step for step in name.split("/") if step not in ("", ".")] if isinstance(name, str) else []
     if image_id is None:
         return "must be a whole number", "id", reprlib.repr(row["id"])
     if image_id in sizes:
         return "ids of images must differ", "id", str(image_id)
     if width is None or height is None or min(width, height) < 1 or width * height > _MOST_PIXELS:
         return "needs width and height in pixels", "", f"{reprlib.repr(row['width'])} x {reprlib.repr(row['height'])}"
-    if not path.name or path.is_absolute() or ".." in path.parts:
+    if not steps or name.startswith("/") or ".." in steps:
         return "must be a path inside the dataset", "file_name", reprlib.repr(name)
     return None
 

@@ -90,6 +90,22 @@ def test_images_may_lie_in_subfolders(make_coco: MAKE):
     assert record.path.is_file()
 
 
+def test_images_may_be_links_and_what_is_no_file_is_none(make_coco: MAKE):
+    folder = make_coco([])
+    images = folder / "images"
+    (images / "linked.jpg").symlink_to(images / "a.jpg")
+    (images / "circle.jpg").symlink_to(images / "circle.jpg")
+    (images / "nowhere.jpg").symlink_to(images / "gone")
+    (images / "folder.jpg").mkdir()
+    names = ("a.jpg", "./linked.jpg", "circle.jpg", "nowhere.jpg", "folder.jpg")
+    rows = [{"id": i, "file_name": name, "width": 40, "height": 30} for i, name in enumerate(names)]
+    file = folder / "annotations.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"images": rows}))
+    dataset = CocoFormat().read(folder)
+    assert [record.name for record in dataset.images] == ["images/a.jpg", "images/linked.jpg"]
+    assert [problem.value for problem in dataset.problems] == ["circle.jpg", "nowhere.jpg", "folder.jpg"]
+
+
 @pytest.mark.parametrize(
     ("file", "split"),
     [
