@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,3 +60,30 @@ def real_data() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture
+def ray_cluster() -> Iterator[str]:
+    """The address of a Ray cluster of its own, on this machine; it knows of no S3."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = Path(sys.executable).parent / "ray"
+    folder = tempfile.mkdtemp(prefix="ray-")  # the paths of its sockets must be short
+    options = ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RAY_ADDRESS"))}
+    environment = {**ours, "RAY_AUTH_MODE": "disabled"}
+    command = [str(ray), "start", "--head", "--block", f"--port={port}", "--node-ip-address=127.0.0.1", *options]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
+        try:
+            deadline = time.monotonic() + 60
+            while head.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                time.sleep(0.2)
+            yield f"127.0.0.1:{port}"
+        finally:
+            head.terminate()
+            head.wait(30)
+            shutil.rmtree(folder, ignore_errors=True)

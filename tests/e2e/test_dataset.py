@@ -8,12 +8,9 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -216,33 +213,6 @@ def test_a_prepare_killed_in_the_middle_goes_on_with_what_it_has(many: Path, tmp
     for name in noted:
         assert (bundle / "shards" / name).stat().st_mtime_ns == shards[name]
     assert list(temporary.glob("segsweep-*")) == []
-
-
-@pytest.fixture
-def ray_cluster() -> Iterator[str]:
-    """The address of a Ray cluster of its own, on this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ray = Path(sys.executable).parent / "ray"
-    folder = tempfile.mkdtemp(prefix="ray-")  # the paths of its sockets must be short
-    options = ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}"]
-    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
-    environment.pop("RAY_ADDRESS", None)
-    command = [str(ray), "start", "--head", "--block", f"--port={port}", "--node-ip-address=127.0.0.1", *options]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as head:
-        try:
-            deadline = time.monotonic() + 60
-            while head.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                time.sleep(0.2)
-            yield f"127.0.0.1:{port}"
-        finally:
-            head.terminate()
-            head.wait(30)
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_bundle_made_on_a_ray_cluster_is_the_one_that_one_core_makes(many: Path, tmp_path: Path, ray_cluster: str):

@@ -57,6 +57,26 @@ def test_a_sweep_on_s3_is_killed_resumed_reported_and_exported(s3_shell: Shell, 
     assert (s3_shell.cwd / "s3-model" / "model.onnx").stat().st_size > 1_000_000
 
 
+def test_a_sweep_runs_on_the_cluster_whose_address_is_set(
+    s3_shell: Shell, seaweed: SeaweedServer, ray_cluster: str
+) -> None:
+    s3_shell.run("sample", "far", "--format", "yolo", "--images", 30, "--imgsz", 64)
+    s3_shell.run("prepare", "far", "--to", seaweed.uri("datasets"), "--name", "far", "--imgsz", 64)
+    driver = s3_shell.with_env(RAY_ADDRESS=ray_cluster, RAY_AUTH_MODE="disabled")
+    driver.run(
+        "sweep", "jobs/demo.yaml",
+        "--set", "name=far",
+        "--set", f"dataset={seaweed.uri('datasets', 'far')}",
+        "--set", f"storage={seaweed.uri('sweeps')}",
+        "--set", "variants=[n]",
+        "--set", "budget={max_epochs: 1, trials: 2}",
+        "--set", "scheduler={grace_epochs: 1, reduction_factor: 2}",
+        "--set", "train.imgsz=64",
+    )  # fmt: skip
+    status = s3_shell.facts("status", seaweed.uri("sweeps", "far"))
+    assert [trial["status"] for trial in status["trials"]] == ["COMPLETED", "COMPLETED"]
+
+
 def test_wrong_credentials_and_a_missing_bucket_are_told_in_words(s3_shell: Shell, seaweed: SeaweedServer) -> None:
     wrong = s3_shell.with_env(AWS_SECRET_ACCESS_KEY="wrong")
     told = wrong.run("status", seaweed.uri("sweeps", "demo"), code=3).stderr

@@ -15,8 +15,8 @@ import ray
 from segsweep.config.job import Job
 from segsweep.sweep.check import cluster_address
 
-_KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")
-_PLACE = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+# Ray Tune itself hands the keys on; no more of them in Ray's logs, where every environment is written down.
+_S3_PLACE = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
 
 
 @contextmanager
@@ -41,7 +41,8 @@ def ray_session(job: Job) -> Iterator[int]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
     address = cluster_address()
     if address is not None:
-        where: dict[str, Any] = {"runtime_env": {"env_vars": _set_here(*_KEYS, *_PLACE)}}
+        place = {name: os.environ[name] for name in _S3_PLACE if name in os.environ}
+        where: dict[str, Any] = {"runtime_env": {"env_vars": place}}
     else:
         where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **where)
@@ -54,11 +55,6 @@ def ray_session(job: Job) -> Iterator[int]:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
         ray.shutdown()
-
-
-def _set_here(*names: str) -> dict[str, str]:
-    """What this process's environment says about the names that are set."""
-    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _interrupt(signum: int, frame: object) -> None:
