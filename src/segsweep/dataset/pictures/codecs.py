@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import threading
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -29,25 +29,44 @@ def decode(data: bytes, flags: int) -> npt.NDArray[Any] | None:
     """
     if not data:
         return None
-    with _silence(), suppress(cv2.error):
+    with _silence, suppress(cv2.error):
         decoded: npt.NDArray[Any] | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         return decoded
     return None
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Nothing that C code writes to stderr is seen; Python's own is, for nothing of ours runs in between."""
+class _Silence:
+    """Nothing that C code writes to stderr is seen while anybody is inside: the first in turns it off, the last on."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._kept = _redirected()
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._kept is not None:
+                os.dup2(self._kept, _STDERR)
+                os.close(self._kept)
+
+
+def _redirected() -> int | None:
+    """Send stderr nowhere; a descriptor of where it went before, None if this process has no stderr."""
     try:
         kept = os.dup(_STDERR)
-    except OSError:  # this process has no stderr
-        yield
-        return
+    except OSError:
+        return None
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, _STDERR)
-    try:
-        yield
-    finally:
-        os.dup2(kept, _STDERR)
-        os.close(nowhere)
-        os.close(kept)
+    os.close(nowhere)
+    return kept
+
+
+_silence = _Silence()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -31,5 +32,13 @@ def test_a_broken_picture_is_none_or_incomplete_and_nothing_is_said(
     data[len(data) // 2 : len(data) // 2 + 40] = b"\xff" * 40
     for cut in (len(data), len(data) // 2, 30, 0):
         decode(bytes(data[:cut]), cv2.IMREAD_COLOR)
+    os.write(2, b"ours\n")
+    assert capfd.readouterr().err == "ours\n"
+
+
+def test_threads_that_decode_at_once_leave_stderr_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    data = _encoded(".png")
+    with ThreadPoolExecutor(8) as pool:
+        assert all(found is not None for found in pool.map(lambda _: decode(data, cv2.IMREAD_COLOR), range(400)))
     os.write(2, b"ours\n")
     assert capfd.readouterr().err == "ours\n"
