@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
+
+logger = logging.getLogger(__name__)
 
 
 class Uploads:
@@ -30,7 +33,9 @@ class Uploads:
         except Exception:
             if error is None or not isinstance(error, Exception):
                 raise
-            # What went wrong first is told.
+            logger.warning(
+                "what was under way could not be kept either", exc_info=True
+            )  # what went wrong first is told
         finally:
             self._pool.shutdown()
 

@@ -54,7 +54,8 @@ def test_a_failed_last_upload_is_told_also_when_the_trial_was_stopped(ending: Ba
             raise ending
 
 
-def test_what_went_wrong_first_is_told() -> None:
+def test_what_went_wrong_first_is_told_and_the_upload_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ValueError, match="first"), Uploads() as uploads:  # noqa: PT012 - as above
         uploads.start(_fail)
         raise ValueError("first")
+    assert "the bucket is gone" in caplog.text
