@@ -4,7 +4,8 @@ One file of 100,000 annotations, made once: 20 to 40 points a polygon, one in tw
 run-length mask, in no order. Against `pycocotools` (load, then each image's polygons as fractions, masks through
 `cv2.findContours`), ours reads the same file to the same; it also verifies every row, finds duplicates and looks for
 the images. Against Ultralytics' `convert_coco`, ours reads and writes label files, too. Every side runs alternately in
-a fresh process with one thread; the clock starts after its imports.
+a fresh process with one thread; the clock starts after its imports. Nothing is deleted until all is measured, see
+`staging.py`.
 
     python benchmarks/formats.py
 """
@@ -12,6 +13,7 @@ a fresh process with one thread; the clock starts after its imports.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,11 +30,11 @@ GOAL = 0.5
 WIDTH, HEIGHT = 640, 480
 CLASSES = 80
 COMMON = """
-import re, sys, tempfile, time
+import re, sys, time
 from pathlib import Path
 import cv2, numpy as np
 cv2.setNumThreads(1)
-folder = Path(sys.argv[1])
+folder, target = Path(sys.argv[1]), Path(sys.argv[3])
 def done(began, parts):
     # Not getrusage: its peak is that of the process that started this one.
     peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
@@ -51,12 +53,11 @@ from segsweep.dataset.formats.coco import CocoFormat
 from segsweep.dataset.spool import Spool
 began, cpu = time.perf_counter(), time.process_time()
 parts = 0
-with tempfile.TemporaryDirectory() as work:
-    with Spool(Path(work, "spool")) as spool:
-        dataset = CocoFormat().read(folder, spool.keep)
-    assert not dataset.problems
-    for record in dataset.images:
-        parts += sum(len(one.parts) for one in record.instances)
+with Spool(target / "spool") as spool:
+    dataset = CocoFormat().read(folder, spool.keep)
+assert not dataset.problems
+for record in dataset.images:
+    parts += sum(len(one.parts) for one in record.instances)
 done(began, parts)
 """
 PYCOCOTOOLS = """
@@ -82,12 +83,11 @@ OURS_LABELS = """
 from segsweep.dataset.formats.coco import CocoFormat
 from segsweep.dataset.labels import format_labels
 began, cpu = time.perf_counter(), time.process_time()
-with tempfile.TemporaryDirectory() as work:
-    dataset = CocoFormat().read(folder)
-    for record in dataset.images:
-        Path(work, record.path.stem + ".txt").write_text(format_labels(record.instances, *record.size))
-    assert not dataset.problems
-    done(began, sum(1 for _ in Path(work).iterdir()))
+dataset = CocoFormat().read(folder)
+for record in dataset.images:
+    Path(target, record.path.stem + ".txt").write_text(format_labels(record.instances, *record.size))
+assert not dataset.problems
+done(began, sum(1 for _ in target.iterdir()))
 """
 ULTRALYTICS = """
 from segsweep.dataset.environment import prepare_ultralytics
@@ -95,9 +95,8 @@ prepare_ultralytics(Path(sys.argv[2]))
 from faster_coco_eval.core.mask import decode
 from ultralytics.data.converter import convert_coco
 began, cpu = time.perf_counter(), time.process_time()
-with tempfile.TemporaryDirectory() as work:
-    convert_coco(folder / "annotations", Path(work, "out"), use_segments=True, cls91to80=False)
-    done(began, sum(1 for _ in Path(work, "out/labels/train").iterdir()))
+convert_coco(folder / "annotations", target / "out", use_segments=True, cls91to80=False)
+done(began, sum(1 for _ in Path(target, "out/labels/train").iterdir()))
 """
 SIDES = {
     "ours, polygons": OURS,
@@ -133,9 +132,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     size = (folder / "annotations/instances_train.json").stat().st_size
     print(f"{count} annotations of {count // 7} images, {size / 1e6:.0f} MB of JSON")
     measured: dict[str, list[Measured]] = {name: [] for name in SIDES}
-    for _ in range(bench.rounds):
+    targets = bench.work / "formats-targets"
+    shutil.rmtree(targets, ignore_errors=True)
+    for number in range(bench.rounds):
         for name, script in SIDES.items():
-            measured[name].append(run(bench, script, folder))
+            measured[name].append(run(bench, script, folder, targets / f"{number} {name}"))
+    shutil.rmtree(targets)
     medians = {name: show(name, [one.wall_s for one in found]) for name, found in measured.items()}
     cpu = {name: float(np.median([one.cpu_s for one in found])) for name, found in measured.items()}
     for name, found in measured.items():
@@ -149,10 +151,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     verdict("pycocotools", medians["ours, polygons"] / medians["pycocotools, polygons"], GOAL)
 
 
-def run(bench: Bench, script: str, folder: Path) -> Measured:
-    """Run one side in a fresh process."""
+def run(bench: Bench, script: str, folder: Path, target: Path) -> Measured:
+    """Run one side in a fresh process, its files into an empty folder."""
+    target.mkdir(parents=True)
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    command = (sys.executable, "-c", COMMON + script, str(folder), str(bench.cache))
+    command = (sys.executable, "-c", COMMON + script, str(folder), str(bench.cache), str(target))
     done = subprocess.run(command, env=bench.environment(**threads), check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{script}\nfailed:\n{done.stderr[-4000:]}")

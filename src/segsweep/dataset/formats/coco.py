@@ -105,6 +105,9 @@ def _no_garbage() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
+            # What was read is old now, as if it had survived two collections: otherwise one would begin at once.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
