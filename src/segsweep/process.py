@@ -7,6 +7,7 @@ import gc
 import importlib
 import sys
 from types import ModuleType
+from typing import Any
 
 # mallopt(3): how much free memory at the heap's end is kept, from which size on memory is mapped apart, and how many
 # heaps there are: those of threads are small ones that cannot hold what is large.
@@ -60,3 +61,11 @@ def import_once(name: str) -> ModuleType:
         if was_enabled:
             gc.enable()
     return module
+
+
+def release_memory() -> None:
+    """Give back what nothing refers to any more, on the GPU, too: a trainer is a cycle of references."""
+    gc.collect()
+    torch: Any = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -107,6 +107,8 @@ class Job(BaseModel):
         search: How trials are proposed.
         resources: Per size; the rest has defaults.
         concurrency: Trials at the same time; None for as many as fit on what is there at the start.
+        checkpoint_minutes: From one checkpoint in the run's storage to the next, besides those at rungs: what the loss
+            of a node can cost. On the node there is one after every epoch.
         train: Ultralytics training arguments that are not searched.
         seed: Of the search and of every trial; NumPy takes 32 bits.
     """
@@ -126,6 +128,7 @@ class Job(BaseModel):
     search: Search = Search()
     resources: dict[Variant, Resources] = Field(default_factory=dict)
     concurrency: Positive | None = None
+    checkpoint_minutes: Annotated[Real, Field(ge=0)] = 5.0
     train: dict[str, Scalar] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0
 

@@ -2,8 +2,7 @@
 
 What sample i of epoch e looks like, and in which order samples come, is a function of (seed, epoch, i): the sampler
 hands the epoch to the dataset together with the index, so that it makes no difference which worker draws a sample, how
-many there are, or what they drew before. (Ultralytics' own pipeline, with its mosaics of other samples, keeps this
-promise without loader workers only; see `segsweep.training.trainer`.)
+many there are, or what they drew before. (`segsweep.training.samples` does the same to what Ultralytics trains on.)
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -112,9 +112,8 @@ class EpochSampler(Sampler[tuple[int, int]]):
         return self._length
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = np.arange(self._length)
-        if self._is_shuffled:
-            np.random.default_rng([self._seed, self._epoch]).shuffle(order)
+        is_shuffled, length = self._is_shuffled, self._length
+        order = epoch_order(self._seed, self._epoch, length) if is_shuffled else np.arange(length)
         return iter([(self._epoch, int(index)) for index in order])
 
 
@@ -157,6 +156,13 @@ def data_loader(
 def collate(samples: Sequence[Sample]) -> Batch:
     """Samples as two lists."""
     return [picture for picture, _ in samples], [target for _, target in samples]
+
+
+def epoch_order(seed: int, epoch: int, length: int) -> npt.NDArray[np.int64]:
+    """The order of an epoch's samples: indices, (length,)."""
+    order = np.arange(length)
+    np.random.default_rng([seed, epoch]).shuffle(order)
+    return order
 
 
 def sample_seed(seed: int, epoch: int, index: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 RUN = "run.json"
@@ -29,6 +30,7 @@ NODE_DOWNLOADS = "downloads.log"
 NODE_DATA_YAML = "data.yaml"
 NODE_COMPLETE = "complete.json"
 NODE_REPORTS = "reports"
+NODE_CHECKPOINTS = "checkpoints"
 
 REPORT_PAGE = "index.html"
 REPORT_FACTS = "facts.json"
@@ -66,6 +68,17 @@ def trial_key(directory: str, name: str) -> str:
 def checkpoint_name(epoch: int) -> str:
     """Name of the checkpoint written after `epoch` (1-based) inside the trial's directory."""
     return f"{TRIAL_CHECKPOINTS}epoch-{epoch:04d}.pt"
+
+
+def checkpoint_epoch(name: str) -> int | None:
+    """The epoch of a checkpoint's file, without its folder; None for any other file."""
+    found = re.fullmatch(r"epoch-(\d{4})\.pt", name)
+    return int(found[1]) if found else None
+
+
+def node_weights_name(epoch: int) -> str:
+    """Name of the weights of an epoch that was the best, on the node where it was trained."""
+    return f"best-{epoch:04d}.pt"
 
 
 def prediction_name(stem: str) -> str:

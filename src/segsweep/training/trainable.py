@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from ray import tune
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, StorageError
-from segsweep.process import import_once, keep_freed_memory
+from segsweep.process import import_once, keep_freed_memory, release_memory
 from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
 from segsweep.training.rendezvous import SteppedTraining
@@ -51,12 +50,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         """Go on with another trial in this process: importing torch again would cost seconds."""
         self._training.stop()
         del self._training
-        # A trainer is a cycle of references: its model, and on a GPU its memory, would live on beside the next one's.
-        gc.collect()
-        import torch  # noqa: PLC0415 - the first trial has imported it; the driver, which loads this module, need not
-
-        if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-            torch.cuda.empty_cache()
+        release_memory()  # or the model would live on beside the next one's
         self._training = self._begin(ours(new_config))
         return True
 

@@ -4,10 +4,12 @@ What differs from upstream, and nothing else does:
 
 - After every epoch it hands over one row of metrics and a complete `Checkpoint`; the extra call after the last epoch
   (from `final_eval`) does not happen.
-- Every epoch starts from random states, a data order and an empty mosaic buffer derived from (seed, epoch), so that a
-  restart at an epoch boundary draws the same numbers. On the CPU this is exact; with loader workers (GPU) the order of
-  images is the same and their augmentation is seeded a worker.
+- What an epoch shows is a function of (seed, epoch), see `segsweep.training.samples`, so that a restart at an epoch
+  boundary draws the same numbers, whatever the number of loader workers. On the CPU this is exact to the bit; on a GPU
+  the pictures and their order are the same, and kernels that add up in no fixed order round differently.
 - Gradient accumulation is counted here, because upstream keeps the count in a local variable that a restart loses.
+- Where the GPU's memory does not suffice, training ends; upstream goes on in the middle of the epoch with half the
+  batch, with weights that no other run would have.
 - On the CPU, SGD, Adam and AdamW take torch's fused step, and convolutions run on channels-last weights, which upstream
   has on a GPU only: the same formulas, a third of the time and a tenth less.
 - No callback of any integration runs, whatever is installed or configured.
@@ -18,24 +20,26 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 import torch
-from ultralytics.data.augment import Albumentations
 from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
 from segsweep.core.metrics import FROM_ULTRALYTICS, OBJECTIVE
 from segsweep.errors import TrialError
 from segsweep.training.checkpoint import Checkpoint, tensor_bytes
+from segsweep.training.samples import EpochBatches, seed_loader
 
 # Called after every epoch with the state so far and whether this epoch's weights are the best.
 EpochEnd = Callable[["TrialTrainer", Mapping[str, float], bool], None]
 
 _FUSED_ON_CPU = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
+# CUDA's own errors where a kernel finds no workspace.
+_ALSO_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_INTERNAL_ERROR", "unable to find an engine")
 
 
 class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
@@ -47,6 +51,9 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         threads: CPU threads for torch.
         resume_from: State to go on from, None to start.
         on_epoch_end: Called with the trainer, the epoch's row, and whether it is the best so far.
+
+    Attributes:
+        batch_at_first: Images a batch that training began with.
     """
 
     accumulate: int
@@ -68,6 +75,8 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         self._best = resume_from.best if resume_from else None
         self._batches_waiting = 0
         self._batch_in_epoch = 0
+        self._batches: EpochBatches | None = None
+        self.batch_at_first = 0
         self._gradients_waiting: dict[str, torch.Tensor] = {}
         self._last_row_at = time.perf_counter()
         super().__init__(overrides=overrides)
@@ -81,7 +90,18 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         elif event == "on_fit_epoch_end":
             self._end_epoch()
 
+    def get_dataloader(self, dataset_path: str, batch_size: int = 16, rank: int = 0, mode: str = "train") -> Any:
+        """Upstream's loader; that of train gives samples that are functions of (seed, epoch, index)."""
+        loader = super().get_dataloader(dataset_path, batch_size, rank, mode)
+        if mode == "train":
+            own = bool(getattr(self.args, "augmentations", None))
+            self._batches = seed_loader(loader, self.args.seed, self._threads, own)
+        return loader
+
     def _build_train_pipeline(self) -> None:
+        if self._batches is not None:  # upstream's retry: it would go on in the middle of the epoch
+            raise torch.OutOfMemoryError("the GPU's memory does not suffice for a batch")
+        self.batch_at_first = int(self.batch_size)  # upstream halves its own before it tries again
         super()._build_train_pipeline()
         # Upstream now calls optimizer_step after every batch; the real accumulation is counted there.
         self._nominal_accumulate = self.accumulate
@@ -137,38 +157,18 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
     def _begin_epoch(self) -> None:
         # Ultralytics' select_device sets its own number of threads whenever a device is selected.
         torch.set_num_threads(self._threads)
-        random.seed(self._epoch_seed)
-        np.random.seed(self._epoch_seed)
-        torch.manual_seed(self._epoch_seed)
-        self._seed_albumentations()
-        dataset = self.train_loader.dataset
-        for index in dataset.buffer:
-            dataset.ims[index], dataset.im_hw0[index], dataset.im_hw[index] = None, None, None
-        dataset.buffer.clear()
-        self.train_loader.generator.manual_seed(self._epoch_seed)
-        self.train_loader.reset()
+        seed = int(np.random.SeedSequence([self.args.seed, self.epoch]).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        assert self._batches is not None
+        self._batches.epoch = self.epoch
         self._batch_in_epoch = 0
         if self._gradients_waiting:
             for name, parameter in unwrap_model(self.model).named_parameters():
                 if name in self._gradients_waiting:
                     parameter.grad = self._gradients_waiting[name].to(parameter.device)
             self._gradients_waiting = {}
-
-    def _close_dataloader_mosaic(self) -> None:
-        super()._close_dataloader_mosaic()
-        self._seed_albumentations()  # the transforms have been built anew
-
-    @property
-    def _epoch_seed(self) -> int:
-        return int(np.random.SeedSequence([self.args.seed, self.epoch]).generate_state(1)[0])
-
-    def _seed_albumentations(self) -> None:
-        steps = list(_albumentations_of(self.train_loader.dataset.transforms))
-        if getattr(self.args, "augmentations", None) and not steps:
-            # Ultralytics says so in a line of its log and trains without them.
-            raise TrialError("Ultralytics could not build the job's augmentations; its log line above says why")
-        for albumentations in steps:
-            albumentations.transform.set_random_seed(self._epoch_seed)
 
     def _end_epoch(self) -> None:
         now = time.perf_counter()
@@ -241,12 +241,11 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         self._batches_waiting = state.batches_waiting
 
 
-def _albumentations_of(transforms: Any) -> Iterator[Albumentations]:
-    """Every Albumentations step in a tree of Ultralytics transforms that has a pipeline."""
-    if isinstance(transforms, Albumentations) and transforms.transform is not None:
-        yield transforms
-    for inner in getattr(transforms, "transforms", None) or ():
-        yield from _albumentations_of(inner)
-    before = getattr(transforms, "pre_transform", None)
-    if before is not None:
-        yield from _albumentations_of(before)
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether a GPU's memory did not suffice."""
+    text = str(error)
+    return (
+        "out of memory" in text.lower()
+        or isinstance(error, torch.OutOfMemoryError)
+        or any(sign in text for sign in _ALSO_MEMORY)
+    )

@@ -1,9 +1,9 @@
 """One trial from start to end, or from its last checkpoint to its end; restarting it is always safe.
 
-Everything that must survive goes to the run's storage in an order that a kill cannot break: best weights, checkpoint,
-metrics, log. It goes while the next epoch trains; an epoch after which the trial may end is reported only when all of
-it is there. A kill may thus find an epoch reported that no checkpoint knows: it is trained again, and whoever listens
-has heard it.
+Everything that must survive is kept in an order that a kill cannot break: best weights, checkpoint, metrics, log; see
+`segsweep.training.keeping`. It is kept while the next epoch trains; an epoch after which the trial may end is reported
+only when all of it is in the run's storage. A kill may thus find an epoch reported that no checkpoint knows: it is
+trained again, and whoever listens has heard it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,58 +27,101 @@ from segsweep.core.variants import architecture_name
 from segsweep.dataset.augmentation.online import as_dicts
 from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.loader import prebuild_label_cache
-from segsweep.errors import NotFoundError
+from segsweep.errors import NotFoundError, TrialError
+from segsweep.process import release_memory
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
-from segsweep.training.checkpoint import CheckpointFolder
+from segsweep.training.checkpoint import Checkpoint
+from segsweep.training.keeping import Keeping, forget_old
 from segsweep.training.pictures import draw_predictions
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
-from segsweep.training.trainer import TrialTrainer
-from segsweep.training.uploads import Uploads
+from segsweep.training.trainer import TrialTrainer, is_out_of_memory
 from segsweep.training.weights import node_weights
 
 logger = logging.getLogger(__name__)
+
+_MOST_WORKERS = 8
+_HALVES = 2  # a batch of one has no half
 
 
 def train_trial(task: TrialTask, report: Report) -> None:
     """Train the trial to its horizon, reporting every epoch.
 
     Epochs that an earlier attempt has done are reported again first, from the checkpoint: whoever listens may not have
-    heard them.
+    heard them. Where the GPU's memory does not suffice, the epoch is trained again with half the batch and twice the
+    accumulation, once; `batch` in the metrics says so.
 
     Args:
         task: The trial.
         report: Called with one row an epoch, in order from the first; it may raise to end the trial.
+
+    Raises:
+        TrialError: The trial itself cannot be trained.
+        DatasetError, StorageError: Nothing can be trained on this node or from this storage.
     """
     files = TrialFiles(task)
     with files.logging():
         copy = stage(task.context.bundle_uri, task.context.cache_dir, prebuild_label_cache)
-        checkpoint = files.checkpoints.load(task.config_hash())
-        if checkpoint is not None:
-            logger.info("going on after epoch %d", checkpoint.epoch)
-            files.write_metrics(checkpoint.rows)  # a kill may have come between the two
-            for row in checkpoint.rows:
-                report(row)
-            if checkpoint.epoch >= task.context.job.budget.max_epochs:
+        with files.keeping() as keeping:
+            checkpoint = keeping.load(task.config_hash())
+            if checkpoint is not None:
+                logger.info("going on after epoch %d", checkpoint.epoch)
+                files.write_metrics(checkpoint.rows)  # a kill may have come between the two
+                for row in checkpoint.rows:
+                    report(row)
+                if checkpoint.epoch >= task.context.job.budget.max_epochs:
+                    return
+            overrides = _overrides(task, copy, files)
+            if checkpoint is not None:
+                overrides["batch"] = int(checkpoint.rows[-1]["batch"])  # half the job's if its own did not fit
+            attempt = _Attempt(task, copy, files, keeping, report)
+            batch = attempt.train(overrides, checkpoint)
+            if batch is None:
                 return
-        overrides = _overrides(task, copy, files)
-        files.write_arguments(overrides)
+            # Not where the error was caught: until then it holds all that fills the memory.
+            release_memory()
+            logger.warning("out of memory with batch %d: trying half of it, and twice the accumulation", batch)
+            attempt.train({**overrides, "batch": batch // 2}, keeping.load(task.config_hash()), is_last=True)
 
-        with Uploads() as uploads:
 
-            def end_epoch(trainer: TrialTrainer, row: Mapping[str, float], is_best: bool) -> None:
-                uploads.finish()  # before this epoch's files are made: memory holds those of one
-                uploads.start(files.keeping(trainer, is_best))
-                if row["epoch"] in task.context.job.horizon.levels:
-                    uploads.finish()
-                    images = sorted((copy.root / "images" / "val").iterdir())
-                    files.draw(images, trainer.args.imgsz)
-                report(row)
+@dataclass(frozen=True)
+class _Attempt:
+    """Training with one size of batch, and what it reports to."""
 
-            TrialTrainer(overrides, task.config_hash(), task.threads, checkpoint, end_epoch).train()
+    task: TrialTask
+    copy: NodeCopy
+    files: TrialFiles
+    keeping: Keeping
+    report: Report
+
+    def train(self, overrides: dict[str, Any], checkpoint: Checkpoint | None, is_last: bool = False) -> int | None:
+        """Train to the horizon; the size of batch that was too large for the GPU, or None."""
+        self.files.write_arguments(overrides)
+        trainer = TrialTrainer(overrides, self.task.config_hash(), self.task.threads, checkpoint, self._end_epoch)
+        try:
+            trainer.train()
+        except RuntimeError as exc:
+            if not is_out_of_memory(exc):
+                raise
+            batch = trainer.batch_at_first
+            if is_last or batch < _HALVES:
+                size = self.task.record.variant
+                fix = f"give size {size} more of a GPU (resources.{size}.gpus), or lower train.batch or train.imgsz"
+                raise TrialError(f"out of memory with batch {batch}, the second that was tried: {fix}") from exc
+            return batch
+        return None
+
+    def _end_epoch(self, trainer: TrialTrainer, row: Mapping[str, float], is_best: bool) -> None:
+        self.files.rows = trainer.rows
+        self.keeping.keep(trainer.checkpoint(), trainer.weights() if is_best else None)
+        if row["epoch"] in self.task.context.job.horizon.levels:
+            self.keeping.settle()
+            images = sorted((self.copy.root / "images" / "val").iterdir())
+            self.files.draw(images, trainer.args.imgsz)
+        self.report(row)
 
 
 def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, Any]:
@@ -95,12 +139,17 @@ def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, 
         "data": str(copy.data_yaml),
         "device": "0" if task.uses_gpu else "cpu",
         "amp": _amp(task.uses_gpu),
-        "workers": min(task.threads, 8) if task.uses_gpu else 0,
+        "workers": _loader_workers(task),
         "save_dir": str(files.work_dir / "ultralytics"),
         "exist_ok": True,
         "plots": False,
         "verbose": False,
     }
+
+
+def _loader_workers(task: TrialTask) -> int:
+    """Processes that prepare samples; on a CPU they would take the cores that train."""
+    return min(task.threads, _MOST_WORKERS) if task.uses_gpu else 0
 
 
 def _amp(uses_gpu: bool) -> str | bool:
@@ -130,23 +179,21 @@ class TrialFiles:
         with disk_errors(str(base)):
             base.mkdir(parents=True, exist_ok=True)
             self.work_dir = Path(tempfile.mkdtemp(prefix=f"{task.record.trial_id}-", dir=base))
-        self.checkpoints = CheckpointFolder(self.store, self._directory, self.work_dir)
+        self.rows: list[dict[str, float]] = []
+        self._task = task
         self._log = self.work_dir / layout.TRIAL_LOG
 
-    def keeping(self, trainer: TrialTrainer, is_best: bool) -> Callable[[], None]:
-        """Work that keeps the epoch that has just ended; what it needs of the trainer is taken now."""
-        weights = trainer.weights() if is_best else None
-        rows = list(trainer.rows)
-        state = trainer.checkpoint().to_bytes()
+    def keeping(self) -> Keeping:
+        """Where the trial's state is kept."""
+        context = self._task.context
+        forget_old(context.cache_dir)
+        return Keeping(
+            self.store, self._directory, context.cache_dir, context.job.checkpoint_minutes * 60, self._describe
+        )
 
-        def keep() -> None:
-            if weights is not None:
-                self.store.write(self._key(layout.TRIAL_BEST), weights)
-            self.checkpoints.save(int(rows[-1]["epoch"]), state)
-            self.write_metrics(rows)
-            self.keep_log()
-
-        return keep
+    def _describe(self) -> None:
+        self.write_metrics(self.rows)
+        self.keep_log()
 
     def draw(self, images: list[Path], imgsz: int) -> None:
         """Draw and keep what the best weights predict on images; nothing where no weights are the best yet."""

@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
-
-logger = logging.getLogger(__name__)
 
 
 class Uploads:
     """Does one piece of work at a time in a thread of its own, in the order given.
 
-    Whoever hands over the next piece waits for the one before: storage that is slower than training slows training
-    down, and memory never holds more than one epoch's files.
+    Whoever starts the next piece waits for the one before; whoever offers it does not.
     """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "uploads")
         self._under_way: Future[None] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.finish()
-        except Exception:
-            if error is None or not isinstance(error, Exception):
-                raise
-            logger.warning(
-                "what was under way could not be kept either", exc_info=True
-            )  # what went wrong first is told
-        finally:
-            self._pool.shutdown()
 
     def start(self, work: Callable[[], None]) -> None:
         """Let the work begin once everything before it is done.
@@ -48,6 +25,15 @@ class Uploads:
         self.finish()
         self._under_way = self._pool.submit(work)
 
+    def offer(self, work: Callable[[], None]) -> None:
+        """Let the work begin if nothing is under way; else it is left out, for a later piece brings what it would have.
+
+        Raises:
+            Exception: What the piece before raised.
+        """
+        if self._under_way is None or self._under_way.done():
+            self.start(work)
+
     def finish(self) -> None:
         """Wait until everything is done.
 
@@ -57,3 +43,7 @@ class Uploads:
         under_way, self._under_way = self._under_way, None
         if under_way is not None:
             under_way.result()
+
+    def close(self) -> None:
+        """Give the thread back, once it is done."""
+        self._pool.shutdown()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from segsweep.errors import StorageError
-from segsweep.training.rendezvous import StopTraining
 from segsweep.training.uploads import Uploads
 
 
@@ -15,47 +15,62 @@ def _fail() -> None:
     raise StorageError("the bucket is gone")
 
 
-def test_training_goes_on_while_an_upload_is_under_way() -> None:
+@pytest.fixture
+def uploads() -> Iterator[Uploads]:
+    made = Uploads()
+    yield made
+    made.close()
+
+
+def test_training_goes_on_while_an_upload_is_under_way(uploads: Uploads) -> None:
     gate, done = threading.Event(), threading.Event()
 
     def upload() -> None:
         assert gate.wait(10)
         done.set()
 
-    with Uploads() as uploads:
-        uploads.start(upload)
-        assert not done.is_set()
-        gate.set()
-        uploads.finish()
-        assert done.is_set()
+    uploads.start(upload)
+    assert not done.is_set()
+    gate.set()
+    uploads.finish()
+    assert done.is_set()
 
 
-def test_the_next_upload_waits_for_the_one_before() -> None:
+def test_the_next_upload_waits_for_the_one_before(uploads: Uploads) -> None:
     order: list[str] = []
-    with Uploads() as uploads:
-        uploads.start(lambda: (threading.Event().wait(0.05), order.append("first"))[0])
-        uploads.start(lambda: order.append("second"))
+    uploads.start(lambda: (threading.Event().wait(0.05), order.append("first"))[0])
+    uploads.start(lambda: order.append("second"))
+    uploads.finish()
     assert order == ["first", "second"]
 
 
-def test_what_an_upload_raises_is_raised_by_the_next_call_and_once() -> None:
-    with Uploads() as uploads:
-        uploads.start(_fail)
-        with pytest.raises(StorageError, match="the bucket is gone"):
-            uploads.start(lambda: None)
-        uploads.finish()
+def test_what_is_offered_while_another_is_under_way_is_left_out(uploads: Uploads) -> None:
+    order: list[str] = []
+    gate = threading.Event()
+    uploads.offer(lambda: (gate.wait(10), order.append("first"))[0])
+    uploads.offer(lambda: order.append("left out"))
+    gate.set()
+    uploads.finish()
+    uploads.offer(lambda: order.append("third"))
+    uploads.finish()
+    assert order == ["first", "third"]
 
 
-@pytest.mark.parametrize("ending", [None, StopTraining()])
-def test_a_failed_last_upload_is_told_also_when_the_trial_was_stopped(ending: BaseException | None) -> None:
-    with pytest.raises(StorageError), Uploads() as uploads:  # noqa: PT012 - the block's end is what is tested
-        uploads.start(_fail)
-        if ending is not None:
-            raise ending
+def test_what_an_upload_raises_is_raised_by_the_next_call_and_once(uploads: Uploads) -> None:
+    uploads.start(_fail)
+    with pytest.raises(StorageError, match="the bucket is gone"):
+        uploads.start(lambda: None)
+    uploads.finish()
 
 
-def test_what_went_wrong_first_is_told_and_the_upload_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(ValueError, match="first"), Uploads() as uploads:  # noqa: PT012 - as above
-        uploads.start(_fail)
-        raise ValueError("first")
-    assert "the bucket is gone" in caplog.text
+def test_an_offer_tells_it_too(uploads: Uploads) -> None:
+    gate = threading.Event()
+    uploads.start(lambda: (gate.set(), _fail())[0])
+    assert gate.wait(10)
+
+    def offer_until_told() -> None:
+        while True:
+            uploads.offer(lambda: None)
+
+    with pytest.raises(StorageError, match="the bucket is gone"):
+        offer_until_told()
