@@ -10,7 +10,6 @@ What was written is read back and compared with the source object by object, for
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from segsweep.dataset.pictures.picture import picture_size
 from segsweep.dataset.records import Annotations, ImageRecord, Instance, Note, RawDataset
 from segsweep.dataset.spool import Spool
 from segsweep.errors import ConfigError, DatasetError, Problem
-from segsweep.storage.files import disk_errors
+from segsweep.storage.files import disk_errors, folder_beside
 
 Progress = Callable[[int, int], None]
 
@@ -113,21 +112,19 @@ def convert(source: Source, target: Path, target_format: str, progress: Progress
     """
     format_ = find_format(target_format)
     _check_target(source.path, target)
-    with disk_errors(str(target)):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as work:
-            with Spool(Path(work, "source")) as spool:
-                dataset = _read_source(source, spool)
-            steps = _Steps(2 * len(dataset.images), progress)
-            written = Path(work, "written")
-            written.mkdir()
-            format_.write(_watched(dataset, steps), written)
-            with Spool(Path(work, "target")) as spool:
-                result = _read_back(written, target, target_format, spool)
-            conversion = _compare(dataset, result, steps, (source.path, target))
-            if target.exists():
-                target.rmdir()
-            written.rename(target)
+    with disk_errors(str(target)), folder_beside(target) as work:
+        with Spool(work / "source") as spool:
+            dataset = _read_source(source, spool)
+        steps = _Steps(2 * len(dataset.images), progress)
+        written = work / "written"
+        written.mkdir()
+        format_.write(_watched(dataset, steps), written)
+        with Spool(work / "target") as spool:
+            result = _read_back(written, target, target_format, spool)
+        conversion = _compare(dataset, result, steps, (source.path, target))
+        if target.exists():
+            target.rmdir()
+        written.rename(target)
     return conversion
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -49,6 +52,38 @@ def written_whole(path: Path, commit: Callable[[Path, Path], object] = Path.repl
         commit(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """A folder beside `target` to make it in, gone when the block ends.
+
+    What a killed process left beside the same target is removed first: whoever works in such a folder holds a lock on
+    it, which the kernel releases with the process.
+
+    Args:
+        target: To be renamed to, from inside the folder; its own folder is made if it is missing.
+
+    Raises:
+        OSError: As the operating system gives it; see `disk_errors`.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{target.name}.work-"
+    for leftover in [path for path in target.parent.iterdir() if path.name.startswith(prefix)]:
+        with suppress(OSError), _locked(leftover):  # locked by somebody who is at work, or just removed
+            shutil.rmtree(leftover)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as work, _locked(Path(work)):
+        yield Path(work)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segsweep.errors import AccessError, NoSpaceError, NotFoundError, StorageError, UnreachableError
-from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.files import disk_errors, folder_beside, written_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -97,3 +97,21 @@ def test_the_refusals_of_the_system_become_ours(number: int, kind: type[StorageE
 def test_an_error_that_is_not_the_systems_passes() -> None:
     with pytest.raises(ValueError, match="mine"), disk_errors("/data/file"):
         raise ValueError("mine")
+
+
+def test_a_folder_beside_is_gone_at_the_end_and_the_target_stays(tmp_path: Path) -> None:
+    with folder_beside(tmp_path / "new" / "target") as work:
+        (work / "made").mkdir()
+        (work / "made").rename(tmp_path / "new" / "target")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["target"]
+
+
+def test_what_a_killed_process_left_beside_is_removed_and_what_is_at_work_is_not(tmp_path: Path) -> None:
+    left = tmp_path / ".target.work-abc"
+    (left / "half").mkdir(parents=True)
+    (tmp_path / ".target-of-somebody-else.work-abc").mkdir()
+    with folder_beside(tmp_path / "target") as first, folder_beside(tmp_path / "target") as second:
+        assert first.is_dir()
+        assert second.is_dir()
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [".target-of-somebody-else.work-abc"]

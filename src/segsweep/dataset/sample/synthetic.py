@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from segsweep.dataset.records import ImageRecord, Instance, RawDataset
 from segsweep.dataset.sample.scene import CLASSES, render_scene
 from segsweep.dataset.split import DEFAULT_RATIOS, split_by_ratio
 from segsweep.errors import ConfigError, DatasetError, Problem
-from segsweep.storage.files import disk_errors
+from segsweep.storage.files import disk_errors, folder_beside
 
 DEFAULT_IMAGES = 96
 DEFAULT_IMGSZ = 320
@@ -60,22 +59,20 @@ def write_sample(
         raise DatasetError(
             Problem(str(folder), "must be absent or an empty folder", fix="choose another, or remove it")
         )
-    with disk_errors(str(folder)):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: a sample that was interrupted is not there.
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as work:
-            rendered, written = Path(work, "rendered"), Path(work, "written")
-            rendered.mkdir()
-            written.mkdir()
-            records = tuple(_render(rendered, index, seed, imgsz) for index in range(images))
-            if format_name == "yolo":
-                splits = split_by_ratio(records, DEFAULT_RATIOS, seed)
-                records = tuple(replace(record, split=splits[record.name]) for record in records)
-            dataset = RawDataset(format_name, CLASSES, records)
-            format_.write(dataset, written)
-            if folder.exists():
-                folder.rmdir()
-            written.rename(folder)
+    # Written beside and renamed: a sample that was interrupted is not there.
+    with disk_errors(str(folder)), folder_beside(folder) as work:
+        rendered, written = work / "rendered", work / "written"
+        rendered.mkdir()
+        written.mkdir()
+        records = tuple(_render(rendered, index, seed, imgsz) for index in range(images))
+        if format_name == "yolo":
+            splits = split_by_ratio(records, DEFAULT_RATIOS, seed)
+            records = tuple(replace(record, split=splits[record.name]) for record in records)
+        dataset = RawDataset(format_name, CLASSES, records)
+        format_.write(dataset, written)
+        if folder.exists():
+            folder.rmdir()
+        written.rename(folder)
     return dataset
 
 
