@@ -6,8 +6,10 @@ import hashlib
 import json
 import logging
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -186,3 +188,39 @@ def test_out_of_memory_again_fails_the_trial_and_says_what_to_do(
     assert _train(tmp_path, next(sample_bundles.glob("demo-*")), node_cache, "SGD") == 1
     log = (tmp_path / "trials" / "n-t0001" / "log.txt").read_text()
     assert "out of memory with batch 2, the second that was tried: give size n more of a GPU" in log
+
+
+# As Ray steps it, and the fourth epoch takes for ever.
+STEPPED = """
+import time
+from segsweep.search.searcher import _RECORD
+from segsweep.training.trainable import SweepTrainable
+from segsweep.training.trainer import TrialTrainer
+plain = TrialTrainer.preprocess_batch
+def preprocess_batch(self, batch):
+    time.sleep(3 if self.epoch == 3 else 0)
+    return plain(self, batch)
+TrialTrainer.preprocess_batch = preprocess_batch
+trainable = SweepTrainable.__new__(SweepTrainable)
+trainable.setup({_RECORD: record.to_json()}, SweepContext(run, bundle, Path(cache), job, {"n": None}, augmentation))
+while True:
+    print(trainable.step().get("epoch"), flush=True)
+"""
+
+
+def test_sigterm_takes_the_newest_epoch_to_the_storage_without_waiting_for_the_next(
+    sample_bundles: Path, node_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INJECTED", STEPPED)
+    bundle = next(sample_bundles.glob("demo-*"))
+    command = [sys.executable, "-c", SCRIPT, tmp_path, bundle, node_cache, "SGD", 0, "", 0]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        while process.stdout.readline().strip() != "3.0":
+            pass
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)  # without it the storage would have the rung's checkpoint only, of epoch 2
+        assert process.wait(60) == -signal.SIGTERM
+    checkpoints = tmp_path / "trials" / "n-t0001" / "checkpoints"
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["epoch-0002.pt", "epoch-0003.pt"]
+    assert not list(node_folder(node_cache, str(tmp_path)).rglob("*.pt"))

@@ -54,8 +54,17 @@ class SteppedTraining:
                 raise self._error
         return row
 
+    def raise_if_stopped(self) -> None:
+        """For the loop to call where it may be ended in the middle of an epoch.
+
+        Raises:
+            StopTraining: Nobody wants the epoch any more.
+        """
+        if self._stopping:
+            raise StopTraining
+
     def stop(self) -> None:
-        """End the loop at the report where it waits, and wait until it has unwound."""
+        """End the loop at the report where it waits, or at its next step, and wait until it has unwound."""
         self._stopping = True
         self._ended = True
         self._go.release()
@@ -74,9 +83,7 @@ class SteppedTraining:
                 self._rows.put(None)
 
     def _report(self, row: Row) -> None:
-        if self._stopping:
-            raise StopTraining  # a report on the way out must not wait for somebody who has left
+        self.raise_if_stopped()  # a report on the way out must not wait for somebody who has left
         self._rows.put(row)
         self._go.acquire()
-        if self._stopping:
-            raise StopTraining
+        self.raise_if_stopped()

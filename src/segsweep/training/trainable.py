@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 from ray import tune
@@ -32,6 +35,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         keep_freed_memory()
         import_once("segsweep.training.trial")  # Ultralytics, which must find the prepared environment
         self._training = self._begin(ours(config))
+        self._leave_on_sigterm()
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; what keeps a trial or the sweep from going on is said in place of metrics."""
@@ -62,7 +66,25 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         from segsweep.training.trial import train_trial  # noqa: PLC0415 - the driver, which loads this module, need not
 
         task = TrialTask(self._context, record)
-        return SteppedTraining(lambda report: train_trial(task, report), name=record.trial_id)
+        training = SteppedTraining(
+            lambda report: train_trial(task, report, training.raise_if_stopped), name=record.trial_id
+        )
+        return training
+
+    def _leave_on_sigterm(self) -> None:
+        """A machine that is taken away says so minutes before: the newest epoch goes to the run's storage now."""
+        before = signal.getsignal(signal.SIGTERM)
+
+        def leave(number: int, frame: FrameType | None) -> None:
+            self._training.stop()
+            if callable(before):
+                before(number, frame)
+            else:
+                signal.signal(number, signal.SIG_DFL)
+                signal.raise_signal(number)
+
+        if threading.current_thread() is threading.main_thread():  # only there may it be set, and Ray calls us there
+            signal.signal(signal.SIGTERM, leave)
 
 
 def trainable(context: SweepContext, resources: Callable[[Mapping[str, Any]], Any]) -> Any:

@@ -51,6 +51,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         threads: CPU threads for torch.
         resume_from: State to go on from, None to start.
         on_epoch_end: Called with the trainer, the epoch's row, and whether it is the best so far.
+        on_batch: Called before every batch; it may raise to end training there.
 
     Attributes:
         batch_at_first: Images a batch that training began with.
@@ -66,11 +67,13 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         threads: int,
         resume_from: Checkpoint | None,
         on_epoch_end: EpochEnd,
+        on_batch: Callable[[], None],
     ) -> None:
         self._config_hash = config_hash
         self._threads = threads
         self._resume_from = resume_from
         self._on_epoch_end = on_epoch_end
+        self._on_batch = on_batch
         self._rows: list[dict[str, float]] = list(resume_from.rows) if resume_from else []
         self._best = resume_from.best if resume_from else None
         self._batches_waiting = 0
@@ -87,6 +90,8 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         """Only ours: integrations would report twice or call home."""
         if event == "on_train_epoch_start":
             self._begin_epoch()
+        elif event == "on_train_batch_start":
+            self._on_batch()
         elif event == "on_fit_epoch_end":
             self._end_epoch()
 

@@ -13,7 +13,7 @@ import io
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ _MOST_WORKERS = 8
 _HALVES = 2  # a batch of one has no half
 
 
-def train_trial(task: TrialTask, report: Report) -> None:
+def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = lambda: None) -> None:
     """Train the trial to its horizon, reporting every epoch.
 
     Epochs that an earlier attempt has done are reported again first, from the checkpoint: whoever listens may not have
@@ -57,6 +57,7 @@ def train_trial(task: TrialTask, report: Report) -> None:
     Args:
         task: The trial.
         report: Called with one row an epoch, in order from the first; it may raise to end the trial.
+        on_batch: Called before every batch; it may raise to end the trial in the middle of an epoch.
 
     Raises:
         TrialError: The trial itself cannot be trained.
@@ -77,7 +78,7 @@ def train_trial(task: TrialTask, report: Report) -> None:
             overrides = _overrides(task, copy, files)
             if checkpoint is not None:
                 overrides["batch"] = int(checkpoint.rows[-1]["batch"])  # half the job's if its own did not fit
-            attempt = _Attempt(task, copy, files, keeping, report)
+            attempt = _Attempt(task, copy, files, keeping, report, on_batch)
             batch = attempt.train(overrides, checkpoint)
             if batch is None:
                 return
@@ -96,11 +97,13 @@ class _Attempt:
     files: TrialFiles
     keeping: Keeping
     report: Report
+    on_batch: Callable[[], None]
 
     def train(self, overrides: dict[str, Any], checkpoint: Checkpoint | None, is_last: bool = False) -> int | None:
         """Train to the horizon; the size of batch that was too large for the GPU, or None."""
         self.files.write_arguments(overrides)
-        trainer = TrialTrainer(overrides, self.task.config_hash(), self.task.threads, checkpoint, self._end_epoch)
+        task = self.task
+        trainer = TrialTrainer(overrides, task.config_hash(), task.threads, checkpoint, self._end_epoch, self.on_batch)
         try:
             trainer.train()
         except RuntimeError as exc:
@@ -108,7 +111,7 @@ class _Attempt:
                 raise
             batch = trainer.batch_at_first
             if is_last or batch < _HALVES:
-                size = self.task.record.variant
+                size = task.record.variant
                 fix = f"give size {size} more of a GPU (resources.{size}.gpus), or lower train.batch or train.imgsz"
                 raise TrialError(f"out of memory with batch {batch}, the second that was tried: {fix}") from exc
             return batch

@@ -57,6 +57,29 @@ def test_stopping_a_waiting_loop_unwinds_it_before_it_returns():
     assert training.next_row() is None
 
 
+def test_a_loop_that_asks_is_ended_in_the_middle_of_an_epoch():
+    unwound, begun = [], threading.Event()
+
+    def body(report):
+        report({"epoch": 1})
+        try:
+            while True:
+                begun.set()
+                training.raise_if_stopped()
+        finally:
+            unwound.append("finally")
+
+    training = SteppedTraining(body, "t0001")
+    training.next_row()
+    waiting = threading.Thread(target=training.next_row, daemon=True)  # whose row never comes
+    waiting.start()
+    assert begun.wait(1)
+    training.stop()
+    assert unwound == ["finally"]
+    training._rows.put(None)
+    waiting.join()
+
+
 def test_a_report_on_the_way_out_ends_it_too():
     def body(report):
         try:

@@ -1,5 +1,6 @@
 """What a worker says in place of metrics: whose fault it is decides what ends."""
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -48,3 +49,16 @@ def test_what_only_this_trial_did_fails_this_trial(error):
 
 def test_training_that_ends_early_is_no_success():
     assert step(None) == {TRIAL_ERROR: "training ended before its horizon"}
+
+
+def test_sigterm_ends_training_and_then_does_what_it_did_before():
+    told = []
+    restored = signal.signal(signal.SIGTERM, lambda number, frame: told.append("before"))
+    try:
+        trainable = SweepTrainable.__new__(SweepTrainable)
+        trainable._training = SimpleNamespace(stop=lambda: told.append("stopped"))
+        trainable._leave_on_sigterm()
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, restored)
+    assert told == ["stopped", "before"]
