@@ -8,13 +8,13 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import segsweep
 from segsweep.dataset.formats.names import FORMAT_NAMES
-from segsweep.errors import MissingExtraError, Problem, SegsweepError
+from segsweep.errors import MissingExtraError, Problem, RunError, SegsweepError
 
 logger = logging.getLogger("segsweep")
 
@@ -136,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         add("status", _status, "what is running, done, stopped, failed; best per size; budget left"),
         add("report", _report, "evaluate, time and chart the best trial of every size"),
         add("export", _export, "chosen model -> model.onnx, model.pt, model card, parity.json"),
+        add(
+            "replay",
+            _replay,
+            "one trial alone, from its record: does it do again what it did",
+            "Trains here, without Ray, and compares every epoch with the recorded one: on a CPU all digits must be the "
+            "same, on a GPU about. A trial that failed is trained to where it failed. The run is only read.",
+        ),
     )
     return parser
 
@@ -186,9 +193,11 @@ def _add_job_arguments(*commands: Any) -> None:
         command.add_argument("--set", dest="sets", action="append", default=[], metavar="a.b=value", help=text)
 
 
-def _add_run_arguments(status: Any, report: Any, export: Any) -> None:
-    for command in (status, report, export):
+def _add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> None:
+    for command in (status, report, export, replay):
         command.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
+    replay.add_argument("--trial", required=True, metavar="ID", help="the trial, e.g. t0007")
+    replay.add_argument("--epochs", type=int, metavar="N", help="train so many epochs at most; all where absent")
     report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
     for command in (report, export):
@@ -324,6 +333,24 @@ def _export(args: argparse.Namespace) -> int:
     package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
     return 0
+
+
+def _replay(args: argparse.Namespace) -> int:
+    _need("ultralytics", "train", imported=False)
+    from segsweep.errors import ConfigError
+    from segsweep.sweep.replay import replay
+
+    if args.epochs is not None and args.epochs < 1:
+        raise ConfigError(Problem("--epochs", "must be at least 1", value=str(args.epochs)))
+
+    def show(row: Mapping[str, float], recorded: Mapping[str, float] | None) -> None:
+        then = "nothing recorded" if recorded is None else f"recorded {recorded['mask_map50_95']:.4f}"
+        text = f"epoch {row['epoch']:.0f}: mask mAP50-95 {row['mask_map50_95']:.4f}, {then}, {row['seconds']:.1f} s"
+        print(text, file=sys.stderr, flush=True)
+
+    found = replay(args.run, args.trial, cache_dir(), args.epochs, show)
+    print(json.dumps(found.to_json(), indent=1) if args.json else found.to_text())
+    return 0 if found.is_reproduced else RunError.exit_code
 
 
 def _counter(verb: str) -> Callable[[int, int], None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,3 +197,26 @@ def test_all_trials_of_both_sessions_share_one_download(killed: Killed, node_cac
     fetched = (node_cache / layout.NODE_BUNDLES / layout.NODE_DOWNLOADS).read_text().splitlines()
     bundle = json.loads((killed.run / layout.RUN).read_text())["dataset"]
     assert sum(bundle in line for line in fetched) == 1, fetched
+
+
+def test_a_trial_that_was_killed_and_went_on_reproduces_alone(killed: Killed, shell: Shell) -> None:
+    trial = next(t for t in killed.at_rest["trials"] if t["status"] == "PENDING" and t["epoch"])["trial_id"]
+    before = {path: path.stat().st_mtime_ns for path in killed.run.rglob("*")}
+    facts = shell.facts("replay", killed.run, "--trial", trial)
+    assert facts["reproduced"]
+    assert facts["epochs"] == facts["epochs_compared"] >= 1
+    assert {path: path.stat().st_mtime_ns for path in killed.run.rglob("*")} == before
+
+
+def test_a_trial_that_was_something_else_does_not_reproduce(killed: Killed, shell: Shell) -> None:
+    run = shell.cwd / "runs" / "altered"
+    shutil.copytree(killed.run, run)
+    metrics = next(run.glob("trials/n-*t0001/metrics.csv"))
+    header, first, *rest = metrics.read_text().splitlines()
+    column = header.split(",").index("train_seg_loss")
+    values = first.split(",")
+    values[column] = f"{float(values[column]) * (1 + 1e-6):.9g}"  # the seventh digit
+    metrics.write_text("\n".join([header, ",".join(values), *rest, ""]))
+    refused = shell.run("replay", run, "--trial", "t0001", code=4)
+    assert "t0001 does not reproduce: train_seg_loss of epoch 1 was" in refused.stdout
+    assert "there are: t0001, t0002" in shell.run("replay", run, "--trial", "t99", code=4).stderr

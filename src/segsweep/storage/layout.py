@@ -31,6 +31,7 @@ NODE_DATA_YAML = "data.yaml"
 NODE_COMPLETE = "complete.json"
 NODE_REPORTS = "reports"
 NODE_CHECKPOINTS = "checkpoints"
+NODE_REPLAYS = "replays"
 
 REPORT_PAGE = "index.html"
 REPORT_FACTS = "facts.json"

@@ -9,16 +9,14 @@ import platform
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-import segsweep
 from segsweep.config.job import Job, JobFile
 from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
@@ -34,12 +32,11 @@ from segsweep.storage.run_folder import RunFolder, RunInfo
 from segsweep.sweep.check import require_fit
 from segsweep.sweep.ray_session import ray_session
 from segsweep.sweep.resume import reconcile
+from segsweep.sweep.versions import installed_versions
 from segsweep.training.task import SweepContext
 from segsweep.training.weights import gather_weights
 
 logger = logging.getLogger(__name__)
-
-_PACKAGES = ("ray", "hyperopt", "ultralytics", "ultralytics-opencv-headless", "torch", "albumentations", "numpy")
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunI
     """The run as it is now; when and with what it was first started is kept."""
     started = _now()
     environment: Mapping[str, Any] = {"host": platform.node(), "cpus": os.cpu_count(), "platform": platform.platform()}
-    versions = _versions()
+    versions = installed_versions()
     if folder.store.exists(layout.RUN):
         first = folder.read_info()
         started, environment, versions = first.created, first.environment, first.versions
@@ -160,15 +157,6 @@ def _session(folder: RunFolder) -> Iterator[None]:
         raise
     finally:
         folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
-
-
-def _versions() -> Mapping[str, str]:
-    """What decides the numbers, as installed here."""
-    found = {"segsweep": segsweep.__version__}
-    for package in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def _now() -> str:
