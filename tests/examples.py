@@ -38,6 +38,7 @@ def a_trial(number: int = 1, variant: Any = "n", **changes: Any) -> TrialRecord:
         "is_default": False,
         "directory": f"{variant}-lr0=0.01-t{number:04d}",
     }
+    facts |= {"gpu_seconds": changes.get("seconds", 0.0) * changes.get("gpus", 0.0)}
     return TrialRecord(**{**facts, **changes})
 
 

@@ -132,6 +132,10 @@ class TrialError(RunError):
     """One trial failed; the sweep goes on."""
 
 
+class DivergedError(TrialError):
+    """The trial's loss became NaN or infinite: its hyperparameters do not train."""
+
+
 class InterruptedSweepError(RunError):
     """Stopped by the user or the budget; the same command goes on."""
 

@@ -107,6 +107,10 @@ class Job(BaseModel):
         search: How trials are proposed.
         resources: Per size; the rest has defaults.
         concurrency: Trials at the same time; None for as many as fit on what is there at the start.
+        max_failures: Trials in a row that fail for the same kind of reason before the sweep stops and says so; a loss
+            that becomes NaN does not count.
+        hang_minutes: Silence after which a trial's worker is given up and the trial goes on in another, where ten of
+            its size's epochs are not longer; None to wait for ever.
         checkpoint_minutes: From one checkpoint in the run's storage to the next, besides those at rungs: what the loss
             of a node can cost. On the node there is one after every epoch.
         train: Ultralytics training arguments that are not searched.
@@ -128,6 +132,8 @@ class Job(BaseModel):
     search: Search = Search()
     resources: dict[Variant, Resources] = Field(default_factory=dict)
     concurrency: Positive | None = None
+    max_failures: Positive = 3
+    hang_minutes: Annotated[Real, Field(gt=0)] | None = 60.0
     checkpoint_minutes: Annotated[Real, Field(ge=0)] = 5.0
     train: dict[str, Scalar] = Field(default_factory=dict)
     seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)] = 0

@@ -106,7 +106,8 @@ class Ledger:
         rungs = {**record.rungs, epoch: value} if epoch in self.horizon.levels else record.rungs
         if not math.isnan(value) and (record.mask_map50_95 is None or value > record.mask_map50_95):
             record = replace(record, mask_map50_95=value, best_epoch=epoch)
-        record = replace(record, epoch=epoch, rungs=rungs, seconds=record.seconds + seconds)
+        gpu_seconds = record.gpu_seconds + seconds * record.gpus
+        record = replace(record, epoch=epoch, rungs=rungs, seconds=record.seconds + seconds, gpu_seconds=gpu_seconds)
         if epoch >= self.horizon.max_epochs:
             status = Status.COMPLETED
         else:
@@ -130,8 +131,8 @@ class Ledger:
         }
         return goes_on(record.rungs[record.epoch], others, self.horizon.reduction_factor)
 
-    def set_status(self, trial_id: str, status: Status, error: str = "") -> TrialRecord:
-        """Move a trial to a status."""
-        record = replace(self._records[trial_id], status=status, error=error)
+    def set_status(self, trial_id: str, status: Status, error: str = "", failure: str = "") -> TrialRecord:
+        """Move a trial to a status; `error` and `failure` say why it failed."""
+        record = replace(self._records[trial_id], status=status, error=error, failure=failure)
         self.put(record)
         return record

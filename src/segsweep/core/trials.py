@@ -45,8 +45,11 @@ class TrialRecord:
         mask_map50_95: Best validation value so far, None before the first epoch.
         best_epoch: Epoch of that value.
         seconds: Training wall time over all epochs taken into account.
-        gpus: GPUs the trial holds while it runs.
+        gpus: GPUs the trial holds while it runs; a resumed sweep may give it others.
+        gpu_seconds: GPU-seconds over all epochs taken into account, each with the GPUs that were held then.
         error: Why it failed, empty otherwise.
+        failure: The kind of reason, for comparison with other trials: an exception's name, `diverged`, `worker died`;
+            empty otherwise.
     """
 
     trial_id: str
@@ -63,12 +66,9 @@ class TrialRecord:
     best_epoch: int | None = None
     seconds: float = 0.0
     gpus: float = 0.0
+    gpu_seconds: float = 0.0
     error: str = ""
-
-    @property
-    def gpu_seconds(self) -> float:
-        """GPU time spent, in GPU-seconds."""
-        return self.seconds * self.gpus
+    failure: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping; JSON has no integer keys, so milestones become text."""
@@ -84,6 +84,8 @@ class TrialRecord:
             KeyError, TypeError, ValueError: the mapping is not a trial record.
         """
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        if "gpu_seconds" not in known:  # an earlier version's, whose GPUs never changed
+            known["gpu_seconds"] = known.get("seconds", 0.0) * known.get("gpus", 0.0)
         known["status"] = Status(known["status"])
         known["rungs"] = {int(milestone): float(value) for milestone, value in dict(known["rungs"]).items()}
         record = cls(**known)

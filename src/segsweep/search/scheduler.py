@@ -13,6 +13,7 @@ from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
+from segsweep.core.failures import WORKER_DIED
 from segsweep.core.ledger import Ledger, Rule
 from segsweep.core.metrics import OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
@@ -21,6 +22,7 @@ from segsweep.search.searcher import ours
 # A trial that cannot go on says so in a result of its own instead of raising: training is deterministic, so Ray's
 # retry would only fail again. A worker that dies raises in Ray's own way and is retried.
 TRIAL_ERROR = "trial_error"
+FAILURE = "failure"  # beside it, the kind of reason
 # What no trial could survive, a broken bundle or storage that cannot be written, ends the session: a `SegsweepError`.
 SWEEP_ERROR = "sweep_error"
 
@@ -32,13 +34,21 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         ledger: All trials.
         rule: Decides in place of the ledger's own rule.
         is_over: Asked at every report; True stops the trial where it is, to go on another day.
+        on_failure: Called after a trial has failed; it may raise to end the session.
     """
 
     # Each report must be decided before the next epoch starts.
     _supports_buffered_results = False
 
-    def __init__(self, ledger: Ledger, rule: Rule | None, is_over: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        rule: Rule | None,
+        is_over: Callable[[], bool],
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
         super().__init__()
+        self._on_failure = on_failure
         self._ledger = ledger
         self._rule = rule
         self._is_over = is_over
@@ -50,13 +60,15 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         """Take the report into account; STOP for trials that have completed, failed, or are not good enough.
 
         Raises:
-            SegsweepError: The worker met what no trial could survive, or this driver cannot write its records.
+            SegsweepError: The worker met what no trial could survive, trial after trial fails for the same reason, or
+                this driver cannot write its records.
         """
         if SWEEP_ERROR in result:
             raise result[SWEEP_ERROR]
         trial_id = ours(trial.config).trial_id
         if TRIAL_ERROR in result:
-            self._ledger.set_status(trial_id, Status.FAILED, str(result[TRIAL_ERROR]))
+            self._ledger.set_status(trial_id, Status.FAILED, str(result[TRIAL_ERROR]), str(result.get(FAILURE, "")))
+            self._on_failure()
             return str(TrialScheduler.STOP)
         record = self._ledger.report(trial_id, result, self._rule)
         stops = record.status.is_final or self._is_over()
@@ -67,7 +79,8 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         if self._ledger[ours(trial.config).trial_id].status.is_final:
             return
         error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"
-        self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error)
+        self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error, WORKER_DIED)
+        self._on_failure()
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
         """Nothing: the last report has said it all."""

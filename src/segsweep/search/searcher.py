@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
@@ -50,6 +51,10 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]
             return str(Searcher.FINISHED)
         if self._unfinished:
             record = self._ledger[self._unfinished.pop(0)]
+            gpus = self._job.job.resources_of(record.variant).gpus
+            if gpus != record.gpus:  # epochs from now on cost what is held now
+                record = replace(record, gpus=gpus)
+                self._ledger.put(record)
         elif self._allowance.is_spent(self._ledger):
             return str(Searcher.FINISHED)
         else:

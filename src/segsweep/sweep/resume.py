@@ -10,7 +10,15 @@ from segsweep.errors import Problem, RunError
 from segsweep.storage.run_folder import RunInfo
 
 # More of these only lets the sweep go further; everything else would compare trials that were not treated alike.
-_MAY_CHANGE = ("budget.trials", "budget.gpu_hours", "resources", "concurrency", "checkpoint_minutes")
+_MAY_CHANGE = (
+    "budget.trials",
+    "budget.gpu_hours",
+    "resources",
+    "concurrency",
+    "checkpoint_minutes",
+    "max_failures",
+    "hang_minutes",
+)
 # Places may be spelled another way; their content is compared by digest and by value.
 _PLACES = ("dataset", "storage", "search_space", "augment")
 

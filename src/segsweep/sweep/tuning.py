@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,20 +16,22 @@ from rich.console import Console
 
 from segsweep.config.job import Job, JobFile
 from segsweep.core.allowance import Allowance
+from segsweep.core.failures import failed_alike
 from segsweep.core.ledger import Ledger
-from segsweep.core.trials import Status
-from segsweep.errors import InterruptedSweepError, RunLockedError, SegsweepError, StorageError
+from segsweep.core.trials import Status, TrialRecord
+from segsweep.errors import InterruptedSweepError, RunError, RunLockedError, SegsweepError, StorageError
 from segsweep.search.proposer import make_proposer
 from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import LedgerSearcher, ours
 from segsweep.storage import layout
 from segsweep.sweep.progress import Progress
+from segsweep.sweep.watchdog import Watchdog
 from segsweep.training.task import SweepContext
 from segsweep.training.trainable import trainable
 
 logger = logging.getLogger(__name__)
 
-_RETRIES = 2  # of a trial whose worker died
+_RETRIES = 2  # of a trial whose worker died, without an epoch in between
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,13 @@ def run_trials(session: Session, console: Console) -> None:
     lost = session.lost
     searcher = LedgerSearcher(job, ledger, make_proposer(job), allowance)
     rule = ray_asha_rule(ledger) if job.job.search.policy == "plain" else None
-    scheduler = LedgerScheduler(ledger, rule, lambda: lost.is_set() or allowance.gpu_time_is_spent(ledger))
+    scheduler = LedgerScheduler(
+        ledger,
+        rule,
+        lambda: lost.is_set() or allowance.gpu_time_is_spent(ledger),
+        _failure_limit(ledger, job.job.max_failures, context.run_uri),
+    )
+    hang_s = None if job.job.hang_minutes is None else job.job.hang_minutes * 60
     with (
         tempfile.TemporaryDirectory(prefix="segsweep-ray-") as scratch,
         Progress(ledger, allowance, console) as progress,
@@ -88,7 +96,7 @@ def run_trials(session: Session, console: Console) -> None:
                 storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
                 failure_config=tune.FailureConfig(max_failures=_RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
-                callbacks=[_Narrator(ledger, progress, context.run_uri)],
+                callbacks=[_Narrator(ledger, progress, context.run_uri), Watchdog(ledger, hang_s)],
                 verbose=0,
             ),
         )
@@ -106,6 +114,32 @@ def run_trials(session: Session, console: Console) -> None:
             raise cause from exc
         finally:
             _put_to_rest(ledger, lost)
+
+
+def _failure_limit(ledger: Ledger, most: int, run_uri: str) -> Callable[[], None]:
+    """What ends the session when trial after trial fails for the same reason, instead of the budget."""
+    before = {record.trial_id for record in ledger.records if record.status is Status.FAILED}
+
+    def check() -> None:
+        row = failed_alike(ledger.records, before)
+        if len(row) < most:
+            return
+        ids = ", ".join(record.trial_id for record in reversed(row))
+        raise RunError(
+            f"{run_uri}: the last {len(row)} trials failed alike ({row[0].failure}): {ids}; stopped before the budget "
+            f"is spent on more of them\n{_told(row[0], run_uri)}\n"
+            "when its cause is mended, the same command goes on; max_failures says how many are too many"
+        )
+
+    return check
+
+
+def _told(record: TrialRecord, run_uri: str) -> str:
+    log = f"{run_uri}/{layout.trial_key(record.directory, layout.TRIAL_LOG)}"
+    return (
+        f"trial {record.trial_id} ({record.variant}, {dict(record.params)}) failed after epoch {record.epoch}: "
+        f"{record.error}; its log is {log}; alone it runs with: segsweep replay {run_uri} --trial {record.trial_id}"
+    )
 
 
 def _innermost_of_ours(error: BaseException | None) -> SegsweepError | None:
@@ -150,11 +184,7 @@ class _Narrator(tune.Callback):  # type: ignore[misc]
         record = self._ledger[trial_id]
         self._progress.changed(record)
         if record.status is Status.FAILED:
-            log = f"{self._run_uri}/{layout.trial_key(record.directory, layout.TRIAL_LOG)}"
-            logger.error(
-                "trial %s (%s, %s) failed after epoch %d: %s; its log is %s",
-                trial_id, record.variant, dict(record.params), record.epoch, record.error, log,
-            )  # fmt: skip
+            logger.error("%s", _told(record, self._run_uri))
 
 
 def _placement(job: Job, config: Mapping[str, Any]) -> tune.PlacementGroupFactory:

@@ -10,11 +10,12 @@ from typing import Any
 
 from ray import tune
 
+from segsweep.core.failures import DIVERGED
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.errors import DatasetError, StorageError
+from segsweep.errors import DatasetError, DivergedError, StorageError
 from segsweep.process import import_once, keep_freed_memory, release_memory
-from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
+from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
@@ -47,8 +48,11 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
             # A fault of the node, a full disk say, and not of the trial: failing the trial would burn the budget.
             return {SWEEP_ERROR: StorageError(f"{self._context.cache_dir}: this node's disk failed: {exc}")}
         except Exception as exc:  # noqa: BLE001 - the trial boundary: one trial fails, the sweep goes on
-            return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}"}
-        return dict(row) if row is not None else {TRIAL_ERROR: "training ended before its horizon"}
+            failure = DIVERGED if isinstance(exc, DivergedError) else type(exc).__name__
+            return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}", FAILURE: failure}
+        if row is None:
+            return {TRIAL_ERROR: "training ended before its horizon", FAILURE: "ended early"}
+        return dict(row)
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Go on with another trial in this process: importing torch again would cost seconds."""

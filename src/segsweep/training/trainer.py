@@ -30,7 +30,7 @@ from ultralytics.models.yolo.segment import SegmentationTrainer
 from ultralytics.utils.torch_utils import unwrap_model
 
 from segsweep.core.metrics import FROM_ULTRALYTICS, OBJECTIVE
-from segsweep.errors import TrialError
+from segsweep.errors import DivergedError
 from segsweep.training.checkpoint import Checkpoint, tensor_bytes
 from segsweep.training.samples import EpochBatches, seed_loader
 
@@ -154,7 +154,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
 
     def _handle_nan_recovery(self, epoch: int) -> bool:
         if self.loss is not None and not bool(self.loss.isfinite()):
-            raise TrialError(f"the training loss became NaN or infinite in epoch {epoch + 1}: the trial diverged")
+            raise DivergedError(f"the training loss became NaN or infinite in epoch {epoch + 1}: the trial diverged")
         return False
 
     # --- an epoch ------------------------------------------------------------------------------------------------

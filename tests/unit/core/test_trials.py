@@ -70,6 +70,8 @@ def test_completed_stopped_and_failed_trials_are_final():
     assert {status for status in Status if status.is_final} == {Status.COMPLETED, Status.STOPPED, Status.FAILED}
 
 
-def test_gpu_time_is_wall_time_times_the_share_of_a_gpu():
-    assert a_trial(seconds=120.0, gpus=0.25).gpu_seconds == 30.0
-    assert a_trial(seconds=120.0, gpus=0).gpu_seconds == 0.0
+def test_a_record_of_an_earlier_version_has_the_gpu_time_of_all_its_seconds():
+    data = a_trial(seconds=120.0, gpus=0.25).to_json()
+    del data["gpu_seconds"], data["failure"]
+    record = TrialRecord.from_json(data)
+    assert (record.gpu_seconds, record.failure) == (30.0, "")

@@ -36,7 +36,7 @@ def searcher_of(records, trials=20, gpu_seconds=None, on_change=None):
 def test_unfinished_trials_come_first_in_order_then_new_ones_then_nothing():
     records = [
         an_ended_trial(1, "n", {1: 0.5}),
-        a_trial(2, epoch=3, rungs={1: 0.25}),
+        a_trial(2, epoch=3, rungs={1: 0.25}, gpus=0.25),
         a_trial(3, status=Status.FAILED),
         a_trial(4, status=Status.RUNNING),
     ]
@@ -50,6 +50,13 @@ def test_unfinished_trials_come_first_in_order_then_new_ones_then_nothing():
         (("t0001", "t0002", "t0003", "t0004", "t0005"), 6),
     ]
     assert len(ledger) == 6
+
+
+def test_a_trial_that_goes_on_costs_what_it_holds_now():
+    searcher, ledger, _ = searcher_of([a_trial(1, epoch=2, seconds=100.0, gpus=1.0)])
+    assert ours(searcher.suggest("ray")).gpus == 0.25
+    row = {"epoch": 3, "seconds": 8.0, "mask_map50_95": 0.1}
+    assert ledger.report("t0001", row).gpu_seconds == 100.0 + 8.0 * 0.25
 
 
 def test_a_new_trial_is_on_record_before_ray_sees_it():

@@ -71,7 +71,7 @@ def test_a_run_is_completed_when_every_trial_of_its_budget_has_ended(run, record
 
 def test_the_facts_have_the_schema_that_users_read(run):
     records = [
-        replace(DONE, seconds=3600.0, gpus=0.25),
+        replace(DONE, seconds=3600.0, gpus=0.25, gpu_seconds=900.0),
         a_trial(2, "s", status=Status.FAILED, epoch=2, error="no room", mask_map50_95=0.1, seconds=7200.0, gpus=0.5),
     ]
     budget = {"max_epochs": 9, "trials": 5, "gpu_hours": 2.0}
@@ -104,7 +104,7 @@ def test_the_facts_have_the_schema_that_users_read(run):
 
 def test_a_person_reads_trials_best_and_budget(run):
     records = [
-        replace(DONE, is_default=True, seconds=3600.0, gpus=0.25),
+        replace(DONE, is_default=True, seconds=3600.0, gpus=0.25, gpu_seconds=900.0),
         a_trial(2, "s", is_default=True, status=Status.FAILED, error="no room"),
         a_trial(3, "s"),
     ]

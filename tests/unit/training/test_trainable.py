@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from segsweep.errors import DatasetError, NoSpaceError, StorageError, TrialError
-from segsweep.search.scheduler import SWEEP_ERROR, TRIAL_ERROR
+from segsweep.errors import DatasetError, DivergedError, NoSpaceError, StorageError, TrialError
+from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.training.trainable import SweepTrainable
 
 
@@ -42,13 +42,16 @@ def test_a_failing_disk_is_the_nodes_fault_and_fails_no_trial():
     assert "No space left on device" in str(told[SWEEP_ERROR])
 
 
-@pytest.mark.parametrize("error", [TrialError("the trial diverged"), RuntimeError("shapes differ")])
-def test_what_only_this_trial_did_fails_this_trial(error):
-    assert step(error) == {TRIAL_ERROR: f"{type(error).__name__}: {error}"}
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [(DivergedError("NaN"), "diverged"), (TrialError("no"), "TrialError"), (RuntimeError("shapes"), "RuntimeError")],
+)
+def test_what_only_this_trial_did_fails_this_trial(error, failure):
+    assert step(error) == {TRIAL_ERROR: f"{type(error).__name__}: {error}", FAILURE: failure}
 
 
 def test_training_that_ends_early_is_no_success():
-    assert step(None) == {TRIAL_ERROR: "training ended before its horizon"}
+    assert step(None) == {TRIAL_ERROR: "training ended before its horizon", FAILURE: "ended early"}
 
 
 def test_sigterm_ends_training_and_then_does_what_it_did_before():

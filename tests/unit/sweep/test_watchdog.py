@@ -1,0 +1,73 @@
+"""Who says nothing for too long is given up, by a clock that nobody sets; an epoch forgives earlier deaths."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from examples import a_job, a_trial
+from segsweep.core.ledger import Ledger
+from segsweep.search.searcher import _RECORD
+from segsweep.sweep import watchdog
+from segsweep.sweep.watchdog import Watchdog
+
+
+class World:
+    """One trial of Ray's, a clock, and who was killed."""
+
+    def __init__(self, monkeypatch, hang_s, **record):
+        self.now, self.killed = 0.0, []
+        monkeypatch.setattr(watchdog.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(watchdog.ray, "kill", self.killed.append)
+        self.ledger = Ledger(a_job().job.horizon, [a_trial(1, **record)])
+        self.trial = SimpleNamespace(
+            trial_id="ray1", status="RUNNING", RUNNING="RUNNING", config={_RECORD: self.ledger["t0001"].to_json()},
+            temporary_state=SimpleNamespace(ray_actor="worker"), run_metadata=SimpleNamespace(num_failures=2),
+        )  # fmt: skip
+        self.watchdog = Watchdog(self.ledger, hang_s)
+        self.watchdog.on_trial_start(0, [self.trial], self.trial)
+
+    def at(self, now):
+        self.now = now
+        self.watchdog.on_step_begin(0, [self.trial])
+        return self.killed
+
+
+def test_silence_is_ended_after_the_limit_and_once(monkeypatch):
+    world = World(monkeypatch, 60.0)
+    assert world.at(60.0) == []
+    assert world.at(61.0) == ["worker"]
+    assert world.at(62.0) == ["worker"]
+    assert world.at(122.0) == ["worker", "worker"]  # its successor is silent, too
+
+
+def test_a_report_breaks_the_silence(monkeypatch):
+    world = World(monkeypatch, 60.0)
+    world.now = 50.0
+    world.watchdog.on_trial_result(0, [world.trial], world.trial, {})
+    assert world.at(100.0) == []
+
+
+@pytest.mark.parametrize("change", [{"status": "PENDING"}, {"temporary_state": SimpleNamespace(ray_actor=None)}])
+def test_who_does_not_run_is_not_silent(monkeypatch, change):
+    world = World(monkeypatch, 60.0)
+    vars(world.trial).update(change)
+    assert world.at(1000.0) == []
+
+
+def test_ten_of_its_sizes_epochs_are_waited_for(monkeypatch):
+    world = World(monkeypatch, 60.0, epoch=2, seconds=200.0)
+    assert world.at(1000.0) == []
+    assert world.at(1001.0) == ["worker"]
+
+
+def test_without_a_limit_nobody_is_given_up(monkeypatch):
+    assert World(monkeypatch, None).at(1e9) == []
+
+
+def test_an_epoch_that_is_new_forgives_earlier_deaths(monkeypatch):
+    world = World(monkeypatch, 60.0)
+    world.watchdog.on_trial_result(0, [world.trial], world.trial, {})
+    assert world.trial.run_metadata.num_failures == 2  # an epoch that was known
+    world.ledger.report("t0001", {"epoch": 1, "seconds": 1.0, "mask_map50_95": 0.1})
+    world.watchdog.on_trial_result(0, [world.trial], world.trial, {})
+    assert world.trial.run_metadata.num_failures == 0
