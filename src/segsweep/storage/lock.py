@@ -100,7 +100,8 @@ class RunLock:
         if found is None:  # released since we tried
             return self._taken()
         owner, version = found
-        if owner.is_alive(self._clock):
+        is_ahead = not owner.is_on_this_machine and owner.is_ahead(self._clock)
+        if owner.is_alive(self._clock) and not is_ahead:
             raise RunLockedError(self._refusal(owner))
         if not owner.is_on_this_machine:
             # Its heartbeat was told by another clock. Nothing but silence proves that the owner is dead.

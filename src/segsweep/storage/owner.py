@@ -16,8 +16,9 @@ from segsweep.errors import NotFoundError, Problem, RunError
 from segsweep.storage import layout
 from segsweep.storage.store import Store
 
-# A driver on another machine is given up after nine heartbeats of ten seconds: longer than an S3 outage that its
-# retries sit out or a garbage collection takes, shorter than a person who lost the head node wants to wait.
+# A driver on another machine is given up after nine heartbeats of ten seconds: longer than a garbage collection or a
+# minute of S3's absence takes, shorter than a person who lost the head node wants to wait. In a longer outage of its
+# own network a driver may be taken for dead; it learns so when it can write again, and stops.
 MISSED_HEARTBEATS = 9
 
 
@@ -57,6 +58,14 @@ class Owner:
         if self.is_on_this_machine:
             return _process_started(self.pid) == self.process_started
         return clock() - self.heartbeat <= MISSED_HEARTBEATS * self.heartbeat_s
+
+    def is_ahead(self, clock: Callable[[], float] = time.time) -> bool:
+        """Whether its heartbeat lies so far in our future that it proves nothing: one of the clocks is wrong.
+
+        Args:
+            clock: Seconds since the epoch; compared with the owner's clock.
+        """
+        return self.heartbeat - clock() > MISSED_HEARTBEATS * self.heartbeat_s
 
     @property
     def is_on_this_machine(self) -> bool:

@@ -150,6 +150,39 @@ def test_a_driver_elsewhere_whose_clock_is_behind_is_not_robbed(store: LocalStor
     assert owner.heartbeat == NOW + 6
 
 
+@pytest.mark.parametrize("is_dead", [True, False], ids=["dead", "alive"])
+def test_a_driver_elsewhere_whose_clock_is_a_day_ahead_is_judged_by_its_silence(
+    is_dead: bool, store: LocalStore, clock: Clock
+) -> None:
+    tomorrow = replace(ELSEWHERE, heartbeat=NOW + 86_400)
+    store.write(layout.LOCK, dump_owner(tomorrow))
+    if is_dead:
+        with lock(store, clock):
+            pass
+        assert read_owner(store) is None
+    else:
+        clock.meanwhile = lambda: store.write(layout.LOCK, dump_owner(replace(tomorrow, heartbeat=NOW + 86_410)))
+        with pytest.raises(RunLockedError, match="pid 4711 on gpu-1"), lock(store, clock):
+            pass
+    assert clock.slept == [15.0]
+
+
+@pytest.mark.parametrize("jump_s", [86_400, -86_400], ids=["forwards", "backwards"])
+def test_a_clock_that_jumps_by_a_day_loses_no_lock(jump_s: float, store: LocalStore, clock: Clock) -> None:
+    with RunLock(store, clock, heartbeat_s=0.02, sleep=clock.sleep) as held:
+        clock.now += jump_s
+
+        def refreshed() -> bool:
+            owner = read_owner(store)
+            return owner is not None and owner.heartbeat == NOW + jump_s
+
+        wait_until(refreshed)
+        with pytest.raises(RunLockedError), RunLock(store, Clock(), sleep=clock.sleep):
+            pass
+        assert not held.lost
+    assert list(store.list()) == []
+
+
 def test_of_eight_drivers_that_find_a_dead_owner_exactly_one_gets_the_run(store: LocalStore, clock: Clock) -> None:
     store.write(layout.LOCK, dump_owner(dead_here()))
     everybody = threading.Barrier(8)
