@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from segsweep.storage import layout
 from segsweep.storage.store import Store
 
 SCHEMA = 1
+
+_AT_ONCE = 16  # records read; as many as the S3 client has connections
 
 
 @dataclass(frozen=True)
@@ -93,18 +96,24 @@ class RunFolder:
         Raises:
             RunError: Records are unreadable; every one of them is named.
         """
+        keys = [
+            info.key
+            for info in self.store.list(layout.TRIALS)
+            if info.key.count("/") == 2 and info.key.endswith(f"/{layout.TRIAL_RECORD}")
+        ]
+        # Thousands of small objects: one after the other, S3 would take a minute to hand them over.
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            contents = list(pool.map(self.store.read, keys))
         records: list[TrialRecord] = []
         problems: list[Problem] = []
-        for info in self.store.list(layout.TRIALS):
-            if info.key.count("/") != 2 or not info.key.endswith(f"/{layout.TRIAL_RECORD}"):
-                continue
-            where = f"{self.store.uri}/{info.key}"
+        for key, content in zip(keys, contents, strict=True):
+            where = f"{self.store.uri}/{key}"
             try:
-                record = TrialRecord.from_json(json.loads(self.store.read(info.key)))
+                record = TrialRecord.from_json(json.loads(content))
             except (KeyError, TypeError, ValueError) as exc:
                 problems.append(Problem(where, f"is not a trial record: {exc!r}"))
                 continue
-            if layout.trial_key(record.directory, layout.TRIAL_RECORD) != info.key:
+            if layout.trial_key(record.directory, layout.TRIAL_RECORD) != key:
                 rule = "is the record of another directory: move the copy out of the run"
                 problems.append(Problem(where, rule, "directory", record.directory))
             records.append(record)
