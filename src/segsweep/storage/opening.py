@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import uuid
 from dataclasses import replace
@@ -11,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from segsweep.errors import ConfigError, ConflictError, Problem, StorageError
 from segsweep.storage.local import LocalStore
-from segsweep.storage.retrying import RetryingStore, without_retries
+from segsweep.storage.retrying import Patience, RetryingStore, patience_s, without_retries
 from segsweep.storage.store import Store
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -31,7 +32,7 @@ def open_store(uri: str, *parts: str) -> Store:
         The store whose root is `join(uri, *parts)`.
 
     Raises:
-        ConfigError: Another scheme, no bucket, or a part that leaves the place.
+        ConfigError: Another scheme, no bucket, a part that leaves the place, or no patience that can be read.
     """
     place = join(uri, *parts)
     if place.startswith("s3://"):
@@ -39,8 +40,19 @@ def open_store(uri: str, *parts: str) -> Store:
         from segsweep.storage.s3 import S3Store  # noqa: PLC0415
 
         bucket, _, prefix = place.removeprefix("s3://").partition("/")
-        return RetryingStore(S3Store(bucket, prefix))
+        return RetryingStore(S3Store(bucket, prefix), patience=_patience())
     return LocalStore(Path(place))
+
+
+def vouch() -> None:
+    """Say that S3 has answered where this process comes from: a worker whose first words fall into an outage waits."""
+    _patience().has_answered = True
+
+
+@functools.cache
+def _patience() -> Patience:
+    """One for the process: all its buckets lie at the one endpoint that the environment names."""
+    return Patience(patience_s())
 
 
 def join(uri: str, *parts: str) -> str:

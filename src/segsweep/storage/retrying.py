@@ -1,19 +1,106 @@
-"""A store that outlives short outages of the one inside it."""
+"""A store that outlives outages of the one inside it, and how long a process waits for a place that has gone silent.
+
+A place that has never answered is given up soon: its name is wrong, or the network is. One that has answered is waited
+for: whoever trains for days shall not lose a session, and its machines, to a minute in which S3 is away.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from segsweep.errors import ConflictError, UnreachableError
+from segsweep.errors import ConfigError, ConflictError, NotFoundError, Problem, UnreachableError
 from segsweep.storage.store import ObjectInfo, Store, version_holding
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+PATIENCE_VARIABLE = "SEGSWEEP_PATIENCE_S"
+# Longer than nearly every outage of S3, and not so long that a cluster waits all night at its price.
+_PATIENCE_S = 900.0
+_LONGEST_DELAY_S = 30.0
+
+
+def patience_s() -> float:
+    """How long an outage is sat out, seconds: `$SEGSWEEP_PATIENCE_S`, else 15 minutes.
+
+    Raises:
+        ConfigError: It is no number of seconds.
+    """
+    text = os.environ.get(PATIENCE_VARIABLE)
+    if not text:
+        return _PATIENCE_S
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 <= seconds < float("inf"):
+        raise ConfigError(Problem(PATIENCE_VARIABLE, "must be a number of seconds, 0 or more", value=repr(text)))
+    return seconds
+
+
+class Patience:
+    """Whether a silent place is worth waiting for; the stores of one place share it, whatever thread they are used in.
+
+    An outage is one: what was waited for in vain once is not waited for again by the next call, be it the last words
+    of a process that ends because of it. The first answer ends the outage.
+
+    Args:
+        limit_s: How long an outage is sat out once the place has answered.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, limit_s: float = _PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit_s = limit_s
+        self.has_answered = False
+        self._clock = clock
+        self._silent_since: float | None = None
+        self._given_up = False
+
+    def answered(self) -> None:
+        """The place has answered, whatever it said."""
+        self.has_answered = True
+        self._silent_since = None
+        self._given_up = False
+
+    def kept_silent(self) -> None:
+        """The place has not answered."""
+        if self._silent_since is None:
+            self._silent_since = self._clock()
+
+    def give_up(self) -> None:
+        """Wait no more in this outage."""
+        self._given_up = True
+
+    def left_s(self, began: float) -> float:
+        """How long a call that began then may still wait; 0 where nobody waits any more.
+
+        Args:
+            began: By the same clock. A place that answers others, and never this call, is given up too.
+        """
+        if self._given_up or not self.has_answered:
+            return 0.0
+        return max(0.0, self.limit_s - self.silent_s(began))
+
+    def silent_s(self, began: float) -> float:
+        """Seconds since the outage, or the call, began: whichever is longer ago."""
+        since = began if self._silent_since is None else min(began, self._silent_since)
+        return self._clock() - since
+
+    @property
+    def given_up(self) -> bool:
+        """Whether this outage has been waited for in vain."""
+        return self._given_up
+
+    def now(self) -> float:
+        """The clock's time."""
+        return self._clock()
 
 
 class RetryingStore:
@@ -25,10 +112,11 @@ class RetryingStore:
 
     Args:
         store: The store to ask.
-        attempts: Calls in all, at least 1.
+        attempts: Calls in all, at least 1, where the place has never answered.
         first_delay_s: Wait before the second attempt.
         sleep: Waits so many seconds.
         rng: Draws the jitter.
+        patience: How long it is asked where it has answered before; None for one of its own.
     """
 
     def __init__(
@@ -38,12 +126,14 @@ class RetryingStore:
         first_delay_s: float = 1.0,
         sleep: Callable[[float], None] = time.sleep,
         rng: random.Random | None = None,
+        patience: Patience | None = None,
     ) -> None:
         self.store = store
         self._attempts = attempts
         self._first_delay_s = first_delay_s
         self._sleep = sleep
         self._rng = rng or random.Random()
+        self.patience = patience or Patience()
 
     def __repr__(self) -> str:
         return f"RetryingStore({self.store!r})"
@@ -114,14 +204,52 @@ class RetryingStore:
         return self._retried(attempt)
 
     def _retried(self, call: Callable[[], _T]) -> _T:
-        for attempt in range(1, self._attempts):
+        patience, began, attempt = self.patience, self.patience.now(), 0
+        while True:
+            attempt += 1
             try:
-                return call()
+                result = call()
             except UnreachableError as exc:
-                delay_s = min(30.0, self._first_delay_s * 2 ** (attempt - 1)) * self._rng.uniform(0.5, 1.0)
-                _log.warning("%s; attempt %d of %d, again in %.1f s", exc, attempt, self._attempts, delay_s)
-                self._sleep(delay_s)
-        return call()
+                patience.kept_silent()
+                left_s = patience.left_s(began)
+                if patience.given_up or (attempt >= self._attempts and left_s <= 0):
+                    patience.give_up()
+                    raise self._told(exc, attempt, patience.silent_s(began)) from exc
+                self._wait(exc, attempt, left_s, patience.silent_s(began))
+            except (NotFoundError, ConflictError):
+                patience.answered()
+                raise
+            except KeyboardInterrupt:
+                patience.give_up()  # whoever interrupts wants no other wait for the last words
+                raise
+            else:
+                patience.answered()
+                return result
+
+    def _wait(self, exc: UnreachableError, attempt: int, left_s: float, silent_s: float) -> None:
+        longest_s = min(_LONGEST_DELAY_S, self._first_delay_s * 2 ** min(attempt - 1, 10))
+        delay_s = longest_s * self._rng.uniform(0.5, 1.0)
+        if attempt < self._attempts:
+            _log.warning("%s; attempt %d, again in %.1f s", exc, attempt, delay_s)
+        else:
+            delay_s = min(delay_s, left_s)
+            _log.warning(
+                "%s; silent for %.0f s, waiting for %.0f s more, again in %.1f s", exc, silent_s, left_s, delay_s
+            )
+        try:
+            self._sleep(delay_s)
+        except KeyboardInterrupt:
+            self.patience.give_up()
+            raise
+
+    def _told(self, exc: UnreachableError, attempts: int, silent_s: float) -> UnreachableError:
+        """The error of a place that was waited for, saying so; of any other as it is."""
+        if not self.patience.has_answered or attempts == 1:
+            return exc
+        fix = f"run the same command again once it answers; {PATIENCE_VARIABLE} says how long it is waited for"
+        rule = f"; it was asked {attempts} times, and has been silent for {silent_s:.0f} s"
+        told = [replace(problem, rule=problem.rule + rule, fix=fix) for problem in exc.problems]
+        return UnreachableError(told or f"{exc}{rule} ({fix})")
 
 
 def without_retries(store: Store) -> Store:

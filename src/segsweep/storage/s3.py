@@ -259,7 +259,7 @@ _NO_ANSWER = (
 )
 # Codes of https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html; a HEAD has only the HTTP status.
 _MISSING = {"NoSuchKey", "NoSuchBucket", "NoSuchUpload", "NotFound", "404"}
-_REFUSED = {"401", "403", "RequestTimeTooSkewed", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
+_REFUSED = {"401", "403", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _BUSY = {"RequestTimeout", "SlowDown", "ThrottlingException", "Throttling", "TooManyRequests"}
 _FULL = {"507", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"}
@@ -292,6 +292,8 @@ def _refusal(exc: upstream.ClientError, place: str, endpoint: str) -> StorageErr
         return ConflictError(Problem(place, "was written or removed by somebody else"))
     if told & _MISSING:
         return NotFoundError(Problem(place, f"does not exist at {endpoint}"))
+    if code == "RequestTimeTooSkewed":
+        return AccessError(Problem(place, f"{endpoint} refuses this machine's clock: {exc}", fix="set the clock"))
     if told & _REFUSED:
         return AccessError(Problem(place, f"{endpoint} refuses: {exc}", fix=_CREDENTIALS_FIX))
     if told & _FULL:

@@ -17,6 +17,7 @@ from segsweep.errors import DatasetError, DivergedError, StorageError
 from segsweep.process import import_once, keep_freed_memory, release_memory
 from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
+from segsweep.storage.opening import vouch
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
 
@@ -34,6 +35,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         self._context = context
         prepare_ultralytics(context.cache_dir)
         keep_freed_memory()
+        vouch()  # the driver has read the run from there
         import_once("segsweep.training.trial")  # Ultralytics, which must find the prepared environment
         self._training = self._begin(ours(config))
         self._leave_on_sigterm()

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from segsweep.errors import ConfigError
+from segsweep.storage import opening
 from segsweep.storage.local import LocalStore
-from segsweep.storage.opening import check_reachable, check_readable, join, open_store
+from segsweep.storage.opening import check_reachable, check_readable, join, open_store, vouch
 from segsweep.storage.retrying import RetryingStore, without_retries
 from segsweep.storage.s3 import S3Store
 from segsweep.storage.store import ObjectInfo
@@ -75,6 +76,21 @@ def test_s3_is_retried_and_a_folder_is_not() -> None:
     assert isinstance(inside := without_retries(store), S3Store)
     assert (inside.bucket, inside.prefix) == ("bucket", "runs/feralcat")
     assert isinstance(open_store("/data/runs"), LocalStore)
+
+
+def test_all_of_s3_shares_one_patience_that_a_worker_may_vouch_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGSWEEP_PATIENCE_S", "77")
+    opening._patience.cache_clear()
+    try:
+        first, second = open_store("s3://bucket/runs"), open_store("s3://other")
+        assert isinstance(first, RetryingStore)
+        assert isinstance(second, RetryingStore)
+        assert first.patience is second.patience
+        assert (first.patience.limit_s, first.patience.has_answered) == (77, False)
+        vouch()
+        assert second.patience.has_answered
+    finally:
+        opening._patience.cache_clear()
 
 
 def test_a_check_of_a_place_that_works_leaves_no_trace(tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import logging
 import pickle
 import random
 from collections.abc import Callable
@@ -6,9 +7,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from segsweep.errors import AccessError, ConflictError, UnreachableError
+from segsweep.errors import AccessError, ConfigError, ConflictError, NotFoundError, Problem, UnreachableError
 from segsweep.storage.local import LocalStore
-from segsweep.storage.retrying import RetryingStore, without_retries
+from segsweep.storage.retrying import Patience, RetryingStore, patience_s, without_retries
 
 
 class FlakyStore(LocalStore):
@@ -26,7 +27,7 @@ class FlakyStore(LocalStore):
             return call()
         if self.deaf:
             call()
-        raise UnreachableError("no answer")
+        raise UnreachableError(Problem("s3://runs/key", "no answer"))
 
     def read(self, key: str) -> bytes:
         return self._answer(lambda: super(FlakyStore, self).read(key))
@@ -166,3 +167,149 @@ def test_the_store_inside_can_be_had_without_retries(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     assert without_retries(RetryingStore(store)) is store
     assert without_retries(store) is store
+
+
+class Clock:
+    """Goes on only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.waits: list[float] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+
+def patient(store: FlakyStore, clock: Clock, patience: Patience) -> RetryingStore:
+    return RetryingStore(store, sleep=clock.sleep, rng=Highest(), patience=patience)
+
+
+def test_a_place_that_has_answered_is_waited_for(tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    place = patient(store, clock, Patience(900, clock))
+    place.write("key", b"old")
+    store.calls, store.failures = 0, 12  # 241 s at the waits below
+    place.write("key", b"new")
+    assert store.calls == 13
+    assert clock.waits == [1, 2, 4, 8, 16, 30, 30, 30, 30, 30, 30, 30]
+    assert (tmp_path / "key").read_bytes() == b"new"
+
+
+def test_it_is_given_up_when_patience_ends_and_the_end_says_how_long_it_was(tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    place = patient(store, clock, Patience(100, clock))
+    place.write("key", b"old")
+    store.failures = 999
+    with pytest.raises(UnreachableError) as raised:
+        place.write("key", b"new")
+    assert sum(clock.waits) == 100
+    assert str(raised.value) == (
+        "s3://runs/key: no answer; it was asked 9 times, and has been silent for 100 s (run the same command again "
+        "once it answers; SEGSWEEP_PATIENCE_S says how long it is waited for)"
+    )
+
+
+def test_the_last_words_of_a_process_that_gave_up_wait_no_more_until_there_is_an_answer(tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    patience = Patience(100, clock)
+    place, other = (patient(store, clock, patience) for _ in range(2))
+    place.write("key", b"old")
+    store.failures = 999
+    with pytest.raises(UnreachableError):
+        place.write("key", b"new")
+    clock.waits.clear()
+    with pytest.raises(UnreachableError, match=r"no answer$"):
+        other.write("last words", b"")
+    assert clock.waits == []
+    store.failures = 0
+    other.write("key", b"again")
+    store.failures = store.calls + 3
+    other.write("key", b"and again")
+    assert clock.waits == [1, 2, 4]
+
+
+def test_calls_of_one_outage_share_their_patience(tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    patience = Patience(100, clock)
+    place = patient(store, clock, patience)
+    place.write("key", b"old")
+    store.failures = 999
+    patience.kept_silent()  # another thread has met it already
+    clock.now += 70
+    with pytest.raises(UnreachableError, match="silent for 100 s"):
+        place.write("key", b"new")
+    assert sum(clock.waits) == pytest.approx(30)
+
+
+def test_a_call_that_alone_is_never_answered_is_given_up_too(tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    patience = Patience(100, clock)
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        patience.answered()  # to somebody else
+
+    place = RetryingStore(store, sleep=sleep, rng=Highest(), patience=patience)
+    place.write("key", b"old")
+    store.failures = 999
+    with pytest.raises(UnreachableError):
+        place.write("key", b"new")
+    assert sum(clock.waits) == 100
+
+
+def test_a_missing_object_is_an_answer(tmp_path: Path) -> None:
+    clock, patience = Clock(), Patience(100)
+    place = patient(FlakyStore(tmp_path, failures=0), clock, patience)
+    with pytest.raises(NotFoundError):
+        place.read("nothing")
+    assert patience.has_answered
+
+
+@pytest.mark.parametrize("where", ["call", "wait"])
+def test_whoever_interrupts_a_wait_is_not_kept_waiting_for_the_last_words(where: str, tmp_path: Path) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    place = RetryingStore(store, sleep=interrupt, rng=Highest(), patience=Patience(100, clock))
+    place.write("key", b"old")
+    store.failures = 999
+    if where == "call":
+        store.write = interrupt  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        place.write("key", b"new")
+    with pytest.raises(UnreachableError):
+        place.read("last words")
+
+
+def test_a_wait_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock, store = Clock(), FlakyStore(tmp_path, failures=0)
+    place = patient(store, clock, Patience(300, clock))
+    place.write("key", b"old")
+    store.failures = 8
+    with caplog.at_level(logging.WARNING):
+        place.write("key", b"new")
+    assert "no answer; attempt 1, again in 1.0 s" in caplog.messages[0]
+    assert "silent for 61 s, waiting for 239 s more, again in 30.0 s" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(None, 900), ("", 900), ("0", 0), ("3600", 3600), ("2.5", 2.5)])
+def test_patience_is_what_the_environment_says(
+    text: str | None, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SEGSWEEP_PATIENCE_S", raising=False)
+    if text is not None:
+        monkeypatch.setenv("SEGSWEEP_PATIENCE_S", text)
+    assert patience_s() == seconds
+
+
+@pytest.mark.parametrize("text", ["-1", "soon", "nan", "inf"])
+def test_no_number_of_seconds_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEGSWEEP_PATIENCE_S", text)
+    with pytest.raises(ConfigError, match="SEGSWEEP_PATIENCE_S"):
+        patience_s()
