@@ -194,7 +194,7 @@ def test_a_fault_of_a_second_costs_no_byte(
 
 
 def test_an_outage_is_sat_out_where_the_server_has_answered_before(proxy: FaultProxy, inside: S3Store) -> None:
-    store = RetryingStore(inside, attempts=1, first_delay_s=0.1, patience=Patience(60))
+    store = RetryingStore(inside, first_delay_s=0.1, patience=Patience(60))
     store.write("key", b"old")
     fault = proxy.inject(Kind.REFUSED, seconds=3.2)  # botocore's own three attempts take at most three seconds
     began = time.monotonic()
@@ -205,7 +205,7 @@ def test_an_outage_is_sat_out_where_the_server_has_answered_before(proxy: FaultP
 
 
 def test_an_outage_that_outlasts_the_patience_is_told_once(proxy: FaultProxy, inside: S3Store) -> None:
-    store = RetryingStore(inside, attempts=2, first_delay_s=0.1, patience=Patience(3))
+    store = RetryingStore(inside, first_delay_s=0.1, patience=Patience(3))
     store.write("key", b"old")
     proxy.inject(Kind.REFUSED)
     with pytest.raises(UnreachableError, match=r"silent for [3-9] s .*SEGSWEEP_PATIENCE_S"):

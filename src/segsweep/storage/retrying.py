@@ -211,11 +211,12 @@ class RetryingStore:
                 result = call()
             except UnreachableError as exc:
                 patience.kept_silent()
-                left_s = patience.left_s(began)
-                if patience.given_up or (attempt >= self._attempts and left_s <= 0):
+                silent_s, left_s = patience.silent_s(began), patience.left_s(began)
+                is_last = left_s <= 0 if patience.has_answered else attempt >= self._attempts
+                if is_last or patience.given_up:
                     patience.give_up()
-                    raise self._told(exc, attempt, patience.silent_s(began)) from exc
-                self._wait(exc, attempt, left_s, patience.silent_s(began))
+                    raise self._told(exc, silent_s) from exc
+                self._wait(exc, attempt, silent_s, left_s)
             except (NotFoundError, ConflictError):
                 patience.answered()
                 raise
@@ -226,28 +227,27 @@ class RetryingStore:
                 patience.answered()
                 return result
 
-    def _wait(self, exc: UnreachableError, attempt: int, left_s: float, silent_s: float) -> None:
+    def _wait(self, exc: UnreachableError, attempt: int, silent_s: float, left_s: float) -> None:
         longest_s = min(_LONGEST_DELAY_S, self._first_delay_s * 2 ** min(attempt - 1, 10))
         delay_s = longest_s * self._rng.uniform(0.5, 1.0)
-        if attempt < self._attempts:
-            _log.warning("%s; attempt %d, again in %.1f s", exc, attempt, delay_s)
-        else:
+        if self.patience.has_answered:
             delay_s = min(delay_s, left_s)
-            _log.warning(
-                "%s; silent for %.0f s, waiting for %.0f s more, again in %.1f s", exc, silent_s, left_s, delay_s
-            )
+            told = "%s; silent for %.0f s, waiting for %.0f s more, again in %.1f s"
+            _log.warning(told, exc, silent_s, left_s, delay_s)
+        else:
+            _log.warning("%s; attempt %d of %d, again in %.1f s", exc, attempt, self._attempts, delay_s)
         try:
             self._sleep(delay_s)
         except KeyboardInterrupt:
             self.patience.give_up()
             raise
 
-    def _told(self, exc: UnreachableError, attempts: int, silent_s: float) -> UnreachableError:
-        """The error of a place that was waited for, saying so; of any other as it is."""
-        if not self.patience.has_answered or attempts == 1:
+    def _told(self, exc: UnreachableError, silent_s: float) -> UnreachableError:
+        """The error of a place that has answered before, saying how long it was waited for; of any other as it is."""
+        if not self.patience.has_answered:
             return exc
         fix = f"run the same command again once it answers; {PATIENCE_VARIABLE} says how long it is waited for"
-        rule = f"; it was asked {attempts} times, and has been silent for {silent_s:.0f} s"
+        rule = f"; silent for {silent_s:.0f} s"
         told = [replace(problem, rule=problem.rule + rule, fix=fix) for problem in exc.problems]
         return UnreachableError(told or f"{exc}{rule} ({fix})")
 

@@ -208,7 +208,7 @@ def test_it_is_given_up_when_patience_ends_and_the_end_says_how_long_it_was(tmp_
         place.write("key", b"new")
     assert sum(clock.waits) == 100
     assert str(raised.value) == (
-        "s3://runs/key: no answer; it was asked 9 times, and has been silent for 100 s (run the same command again "
+        "s3://runs/key: no answer; silent for 100 s (run the same command again "
         "once it answers; SEGSWEEP_PATIENCE_S says how long it is waited for)"
     )
 
@@ -222,7 +222,7 @@ def test_the_last_words_of_a_process_that_gave_up_wait_no_more_until_there_is_an
     with pytest.raises(UnreachableError):
         place.write("key", b"new")
     clock.waits.clear()
-    with pytest.raises(UnreachableError, match=r"no answer$"):
+    with pytest.raises(UnreachableError, match="no answer; silent for 100 s"):
         other.write("last words", b"")
     assert clock.waits == []
     store.failures = 0
@@ -294,7 +294,7 @@ def test_a_wait_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     store.failures = 8
     with caplog.at_level(logging.WARNING):
         place.write("key", b"new")
-    assert "no answer; attempt 1, again in 1.0 s" in caplog.messages[0]
+    assert "no answer; silent for 0 s, waiting for 300 s more, again in 1.0 s" in caplog.messages[0]
     assert "silent for 61 s, waiting for 239 s more, again in 30.0 s" in caplog.messages[-1]
 
 
