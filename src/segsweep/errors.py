@@ -14,6 +14,7 @@ SegsweepError
 ├── RunError                exit 4   a sweep cannot start, go on or end
 │   ├── RunLockedError               another driver owns the run
 │   ├── TrialError                   one trial failed; the sweep goes on
+│   │   └── DivergedError            the trial's loss became NaN or infinite: its hyperparameters do not train
 │   └── InterruptedSweepError        stopped by the user or the budget; the same command goes on
 ├── ReportError             exit 4   a run has nothing to report, or evaluation failed
 └── ExportError             exit 4   no candidate satisfies the constraint, or parity is broken

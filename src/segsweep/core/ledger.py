@@ -112,7 +112,7 @@ class Ledger:
             status = Status.COMPLETED
         else:
             status = Status.RUNNING if (rule or self.passes)(record) else Status.STOPPED
-        record = replace(record, status=status)
+        record = replace(record, status=status, error="", failure="")
         self.put(record)
         return record
 

@@ -76,6 +76,8 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """The worker died more often than retries allow; a trial that has ended before stays as it is."""
+        if trial.status == trial.ERROR:  # Ray asks here, too, before it tries a trial again
+            return
         if self._ledger[ours(trial.config).trial_id].status.is_final:
             return
         error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"

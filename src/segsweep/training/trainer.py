@@ -212,11 +212,11 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         return Checkpoint(
             config_hash=self._config_hash,
             epoch=self.epoch + 1,
-            model=model.state_dict(),
-            ema=self.ema.ema.state_dict(),
+            model=_on_cpu(model.state_dict()),
+            ema=_on_cpu(self.ema.ema.state_dict()),
             ema_updates=self.ema.updates,
-            optimizer=self.optimizer.state_dict(),
-            scaler=self.scaler.state_dict(),
+            optimizer=_on_cpu(self.optimizer.state_dict()),
+            scaler=_on_cpu(self.scaler.state_dict()),
             gradients=gradients,
             batches_waiting=self._batches_waiting,
             best=self._best,
@@ -225,7 +225,7 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
 
     def weights(self) -> bytes:
         """The averaged weights as a file that `YOLO(path)` loads, in fp32: what was measured is what is kept."""
-        model = deepcopy(self.ema.ema).float().to(memory_format=torch.contiguous_format)
+        model = deepcopy(self.ema.ema).cpu().float().to(memory_format=torch.contiguous_format)
         model.criterion = None
         for parameter in model.parameters():
             parameter.requires_grad = False
@@ -244,6 +244,15 @@ class TrialTrainer(SegmentationTrainer):  # type: ignore[misc]
         # Upstream clears gradients right before its loop: the ones that wait are put back when the epoch begins.
         self._gradients_waiting = state.gradients or {}
         self._batches_waiting = state.batches_waiting
+
+
+def _on_cpu(state: Any) -> Any:
+    """The state with its tensors on the CPU, where they are on a GPU: whoever loads it may have none."""
+    if isinstance(state, torch.Tensor):
+        return state.cpu()
+    if isinstance(state, Mapping):
+        return {name: _on_cpu(value) for name, value in state.items()}
+    return [_on_cpu(value) for value in state] if isinstance(state, list) else state
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

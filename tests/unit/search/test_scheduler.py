@@ -22,6 +22,7 @@ HORIZON = Horizon(max_epochs=9, grace_epochs=1, reduction_factor=3)
 
 def rays(record, **facts):
     """Ray's trial for a record."""
+    facts = {"status": "RUNNING", "ERROR": "ERROR", **facts}
     return SimpleNamespace(config={"record": record.to_json()}, **facts)
 
 
@@ -103,6 +104,12 @@ def test_a_worker_that_died_fails_its_trial_with_the_last_line(tmp_path, text, e
     assert (ledger["t0001"].status, ledger["t0001"].error) == (Status.FAILED, error)
     scheduler.on_trial_error(None, rays(a_trial(2), error_file=None))
     assert ledger["t0002"].error == "the worker died: no error file"
+
+
+def test_a_death_that_ray_tries_again_fails_nobody():
+    scheduler, ledger = scheduler_of([a_trial(1)])
+    scheduler.on_trial_error(None, rays(a_trial(1), status="ERROR", error_file=None))
+    assert ledger["t0001"].status is Status.PENDING
 
 
 def test_a_worker_that_dies_after_its_trial_has_ended_changes_nothing():
