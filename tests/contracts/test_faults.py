@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fault_proxy import FaultProxy, Kind
 from seaweed import SeaweedServer
-from segsweep.errors import ConflictError, NotFoundError, UnreachableError
+from segsweep.errors import ConflictError, NotFoundError, RunLockedError, UnreachableError
+from segsweep.storage.lock import RunLock, read_owner
+from segsweep.storage.owner import Owner, dump_owner, this_process
 from segsweep.storage.retrying import Patience, RetryingStore
 from segsweep.storage.s3 import S3Store
 
@@ -217,3 +221,72 @@ def test_an_outage_that_outlasts_the_patience_is_told_once(proxy: FaultProxy, in
     proxy.heal()
     time.sleep(0.1)
     assert store.read("key") == b"old"
+
+
+class Hours:
+    """A clock for an outage: each wait passes in a tenth of a second, and something happens when it is time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.waits: list[float] = []
+        self.events: list[tuple[float, Callable[[], object]]] = []
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+        while self.events and self.events[0][0] <= self.now:
+            self.events.pop(0)[1]()
+            time.sleep(0.1)  # until the proxy listens again
+
+
+def test_five_minutes_of_refusal_are_sat_out_by_the_default_patience(
+    proxy: FaultProxy, inside: S3Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Hours()
+    store = RetryingStore(inside, sleep=clock.sleep, patience=Patience(clock=clock))
+    store.write("key", b"old")
+    proxy.inject(Kind.REFUSED)
+    clock.events.append((300.0, proxy.heal))
+    store.write("key", b"new")
+    assert 300 <= clock.now < 300 + 30
+    assert store.read("key") == b"new"
+    assert re.search(r"silent for 2\d\d s, waiting for [67]\d\d s more, again in", caplog.text)
+
+
+def test_twenty_minutes_of_refusal_are_not(proxy: FaultProxy, inside: S3Store) -> None:
+    clock = Hours()
+    store = RetryingStore(inside, sleep=clock.sleep, patience=Patience(clock=clock))
+    store.write("key", b"old")
+    proxy.inject(Kind.REFUSED)
+    clock.events.append((1200.0, proxy.heal))
+    with pytest.raises(UnreachableError, match=r"silent for 900 s .*run the same command again"):
+        store.write("key", b"new")
+    assert clock.now == 900
+
+
+def test_a_driver_that_was_cut_off_while_another_took_the_run_over_writes_nothing_late(
+    proxy: FaultProxy, inside: S3Store, seaweed_environment: SeaweedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Hours()
+    store = RetryingStore(inside, sleep=clock.sleep, patience=Patience(clock=clock))
+    store.write("trial.json", b"ours")  # connected before the other's endpoint is set
+    monkeypatch.setenv("AWS_ENDPOINT_URL", seaweed_environment.endpoint)
+    elsewhere = S3Store(inside.bucket, inside.prefix)  # not cut off
+    with RunLock(store, clock, heartbeat_s=100) as held:
+        held.write(lambda plain: plain.write("trial.json", b"ours"))
+        proxy.inject(Kind.REFUSED)
+
+        def taken_over() -> None:
+            elsewhere.replace("lock.json", dump_owner(other), elsewhere.read_versioned("lock.json")[1])
+            elsewhere.write("trial.json", b"the new owner's")
+
+        other: Owner = replace(this_process(clock(), 10.0), session="other")
+        clock.events += [(200.0, taken_over), (300.0, proxy.heal)]
+        with pytest.raises(RunLockedError, match="another driver has taken the run over"):
+            held.write(lambda plain: plain.write("trial.json", b"ours, late"))
+        assert clock.now >= 300
+    assert elsewhere.read("trial.json") == b"the new owner's"
+    assert read_owner(elsewhere) == other

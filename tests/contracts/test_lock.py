@@ -89,3 +89,60 @@ def test_a_driver_that_lost_its_lock_learns_it_and_leaves_the_new_owner_alone(st
         assert told.wait(20)
         assert held.lost
     assert read_owner(store) == other
+
+
+class Clock:
+    """Stands still unless it is set."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_driver_that_comes_back_asks_before_it_writes_and_leaves_the_new_owners_records_alone(store: Store) -> None:
+    """Its next heartbeat, which would tell it, is an hour away."""
+    clock = Clock()
+    with RunLock(store, clock, heartbeat_s=3600) as held:
+        held.write(lambda plain: plain.write("record", b"before"))
+        other = replace(this_process(clock.now, 3600), session="other")
+        put_over(store, dump_owner(other))
+        store.write("record", b"the new owner's")
+        clock.now += 2 * 3600
+        with pytest.raises(RunLockedError, match="another driver has taken the run over"):
+            held.write(lambda plain: plain.write("record", b"too late"))
+        assert held.lost
+    assert store.read("record") == b"the new owner's"
+    assert read_owner(store) == other
+
+
+def test_a_driver_that_comes_back_to_a_run_that_is_still_its_own_goes_on(store: Store) -> None:
+    clock = Clock()
+    with RunLock(store, clock, heartbeat_s=3600) as held:
+        clock.now += 2 * 3600
+        held.write(lambda plain: plain.write("record", b"late"))
+        owner = read_owner(store)
+        assert owner is not None
+        assert owner.heartbeat == clock.now, "the lock was not refreshed first"
+    assert store.read("record") == b"late"
+
+
+@pytest.mark.parametrize("jump_s", [6 * 3600, -6 * 3600], ids=["forwards", "backwards"])
+def test_a_clock_that_jumps_by_hours_neither_loses_the_run_nor_lets_another_driver_in(
+    jump_s: float, store: Store
+) -> None:
+    clock = Clock()
+
+    def refreshed() -> bool:
+        owner = read_owner(store)
+        return owner is not None and owner.heartbeat == clock.now
+
+    with RunLock(store, clock, heartbeat_s=0.05) as held:
+        clock.now += jump_s
+        held.write(lambda plain: plain.write("record", b"after the jump"))
+        wait_until(refreshed)
+        with pytest.raises(RunLockedError, match="another driver owns this run"), RunLock(store, Clock()):
+            pass
+        assert not held.lost
+    assert [info.key for info in store.list()] == ["record"]

@@ -1,7 +1,7 @@
 """A run has one writer: the driver whose name is in the run's `lock.json`, refreshed as long as it lives.
 
 The lock is taken, refreshed and taken over by conditional writes, so of any number of drivers one wins. It is advisory:
-a driver that slept through its own takeover (a suspended machine) writes until its next heartbeat tells it so.
+a driver that was cut off or suspended for longer than others wait must ask (`confirm`) before it writes again.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from segsweep.storage.owner import (
     read_owner_versioned,
     this_process,
 )
-from segsweep.storage.retrying import without_retries
+from segsweep.storage.retrying import persistently, without_retries
 from segsweep.storage.store import Store
 
 __all__ = ["HEARTBEAT_S", "Owner", "RunLock", "read_owner"]
 
 HEARTBEAT_S = 10.0
+_WATCHED_HEARTBEATS = 1.5  # of a silent owner elsewhere, before the run is taken over
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class RunLock:
         on_lost: Callable[[], object] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._place = store
         self._store = store
         self._clock = clock
         self._heartbeat_s = heartbeat_s
@@ -66,6 +68,8 @@ class RunLock:
         self._version = ""
         self._lost = threading.Event()
         self._released = threading.Event()
+        self._refreshing = threading.Lock()
+        self._confirmed = (0.0, 0.0)  # when the lock was surely ours, by both clocks
         self._thread = threading.Thread(target=self._refresh_until_released, name="segsweep-run-lock", daemon=True)
         self._owner = this_process(clock(), heartbeat_s)
 
@@ -74,8 +78,43 @@ class RunLock:
         """Whether another driver has taken the lock over; this one must stop writing."""
         return self._lost.is_set()
 
+    def write(self, call: Callable[[Store], None]) -> None:
+        """Write to the run only while it is ours: a driver that has lost it must not touch the new owner's records.
+
+        Args:
+            call: Gets the run's store, again and again while that does not answer. The attempt that succeeds may come
+                after an outage in which the run was lost, so each is preceded by a look at the lock.
+
+        Raises:
+            RunLockedError: Another driver has taken the run over.
+            StorageError: The run cannot be written.
+        """
+
+        def attempt(plain: Store) -> None:
+            self.confirm()
+            call(plain)
+
+        persistently(self._place, attempt)
+
+    def confirm(self) -> None:
+        """Come back only if the run is ours; the storage is asked unless it said so a moment ago.
+
+        Raises:
+            RunLockedError: Another driver has taken it over.
+            StorageError: The lock cannot be read or written.
+        """
+        wall, steady = self._confirmed
+        # The monotonic clock stands still while the machine sleeps, the other one is set by hand: either may tell.
+        silent_s = max(abs(self._clock() - wall), time.monotonic() - steady)
+        if silent_s > _WATCHED_HEARTBEATS * self._heartbeat_s:
+            self._refresh()
+        if self.lost:
+            raise RunLockedError(f"{self._store.uri}: another driver has taken the run over; this one has stopped")
+
     def __enter__(self) -> Self:
+        began = self._clock(), time.monotonic()
         self._version = self._taken()
+        self._confirmed = began
         # A refresh that fails is followed by the next one: it needs no retries, and the end of the block waits for it.
         self._store = without_retries(self._store)
         self._thread.start()
@@ -106,7 +145,7 @@ class RunLock:
         if not owner.is_on_this_machine:
             # Its heartbeat was told by another clock. Nothing but silence proves that the owner is dead.
             _log.info("the owner of the run, pid %d on %s, gave no sign of life: watching", owner.pid, owner.host)
-            self._sleep(1.5 * owner.heartbeat_s)
+            self._sleep(_WATCHED_HEARTBEATS * owner.heartbeat_s)
         self._owner = replace(self._owner, heartbeat=self._clock())
         try:
             version = self._store.replace(layout.LOCK, dump_owner(self._owner), version)
@@ -140,21 +179,24 @@ class RunLock:
 
     def _refresh(self) -> bool:
         """Write a new heartbeat; False if the lock is not ours any more."""
-        if self.lost:
-            return False
-        self._owner = replace(self._owner, heartbeat=self._clock())
-        try:
-            self._version = self._store.replace(layout.LOCK, dump_owner(self._owner), self._version)
-        except ConflictError:
-            # A refresh that got no answer may have arrived all the same: then the record is still ours.
-            found = self._own_record()
-            if found is None:
-                self._lost.set()
-                _log.error("%s/%s is not ours any more: another driver owns the run", self._store.uri, layout.LOCK)
-                self._on_lost()
+        with self._refreshing:
+            if self.lost:
                 return False
-            self._version = found
-        return True
+            began = self._clock(), time.monotonic()
+            self._owner = replace(self._owner, heartbeat=began[0])
+            try:
+                self._version = self._store.replace(layout.LOCK, dump_owner(self._owner), self._version)
+            except ConflictError:
+                # A refresh that got no answer may have arrived all the same: then the record is still ours.
+                found = self._own_record()
+                if found is None:
+                    self._lost.set()
+                    _log.error("%s/%s is not ours any more: another driver owns the run", self._store.uri, layout.LOCK)
+                    self._on_lost()
+                    return False
+                self._version = found
+            self._confirmed = began
+            return True
 
     def _own_record(self) -> str | None:
         """Version of the lock if it names this session."""

@@ -145,15 +145,15 @@ class RetryingStore:
 
     def read(self, key: str) -> bytes:
         """Return the whole object."""
-        return self._retried(lambda: self.store.read(key))
+        return self.retried(lambda: self.store.read(key))
 
     def read_versioned(self, key: str) -> tuple[bytes, str]:
         """Return the object and its version."""
-        return self._retried(lambda: self.store.read_versioned(key))
+        return self.retried(lambda: self.store.read_versioned(key))
 
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite the object atomically."""
-        self._retried(lambda: self.store.write(key, data))
+        self.retried(lambda: self.store.write(key, data))
 
     def create(self, key: str, data: bytes) -> str:
         """Write the object only if there is none."""
@@ -165,27 +165,27 @@ class RetryingStore:
 
     def upload(self, path: Path, key: str) -> None:
         """Copy a local file to the key atomically."""
-        self._retried(lambda: self.store.upload(path, key))
+        self.retried(lambda: self.store.upload(path, key))
 
     def download(self, key: str, path: Path) -> None:
         """Copy the object to a local file atomically."""
-        self._retried(lambda: self.store.download(key, path))
+        self.retried(lambda: self.store.download(key, path))
 
     def stream(self, key: str, consume: Callable[[BinaryIO], _T]) -> _T:
         """Let a function read the object; it reads from the beginning again after the connection broke."""
-        return self._retried(lambda: self.store.stream(key, consume))
+        return self.retried(lambda: self.store.stream(key, consume))
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Every object whose key starts with `prefix`, in key order; read whole before the first is given."""
-        return iter(self._retried(lambda: [*self.store.list(prefix)]))
+        return iter(self.retried(lambda: [*self.store.list(prefix)]))
 
     def exists(self, key: str) -> bool:
         """Whether the object is there."""
-        return self._retried(lambda: self.store.exists(key))
+        return self.retried(lambda: self.store.exists(key))
 
     def delete(self, key: str) -> None:
         """Remove the object; no error if there is none."""
-        self._retried(lambda: self.store.delete(key))
+        self.retried(lambda: self.store.delete(key))
 
     def _conditional(self, key: str, data: bytes, write: Callable[[], str]) -> str:
         """Retry a conditional write, knowing that an attempt without an answer may have been the one that won."""
@@ -201,9 +201,10 @@ class RetryingStore:
                     raise
                 return version
 
-        return self._retried(attempt)
+        return self.retried(attempt)
 
-    def _retried(self, call: Callable[[], _T]) -> _T:
+    def retried(self, call: Callable[[], _T]) -> _T:
+        """What the call returns, made again while the place does not answer."""
         patience, began, attempt = self.patience, self.patience.now(), 0
         while True:
             attempt += 1
@@ -250,6 +251,18 @@ class RetryingStore:
         rule = f"; silent for {silent_s:.0f} s"
         told = [replace(problem, rule=problem.rule + rule, fix=fix) for problem in exc.problems]
         return UnreachableError(told or f"{exc}{rule} ({fix})")
+
+
+def persistently(store: Store, call: Callable[[Store], _T]) -> _T:
+    """Call with the store itself, again while it does not answer.
+
+    For what must be done anew before each attempt: an attempt may come long after the first.
+
+    Args:
+        store: Retried as its own methods are; once, where it retries nothing.
+        call: It gets the store without retries.
+    """
+    return store.retried(lambda: call(store.store)) if isinstance(store, RetryingStore) else call(store)
 
 
 def without_retries(store: Store) -> Store:

@@ -13,10 +13,12 @@ from typing import Any
 import ray
 
 from segsweep.config.job import Job
+from segsweep.storage.retrying import PATIENCE_VARIABLE
 from segsweep.sweep.check import cluster_address
 
-# Ray Tune itself hands the keys on; no more of them in Ray's logs, where every environment is written down.
-_S3_PLACE = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+# Where S3 is, and how long it is waited for. Ray Tune itself hands the keys on; no more of them in Ray's logs, where
+# every environment is written down.
+_S3_PLACE = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", PATIENCE_VARIABLE)
 
 
 @contextmanager
@@ -41,8 +43,7 @@ def ray_session(job: Job) -> Iterator[int]:
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
     address = cluster_address()
     if address is not None:
-        place = {name: os.environ[name] for name in _S3_PLACE if name in os.environ}
-        where: dict[str, Any] = {"runtime_env": {"env_vars": place}}
+        where: dict[str, Any] = {"runtime_env": {"env_vars": s3_place(os.environ)}}
     else:
         where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
     ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **where)
@@ -55,6 +56,11 @@ def ray_session(job: Job) -> Iterator[int]:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
         ray.shutdown()
+
+
+def s3_place(environment: Mapping[str, str]) -> dict[str, str]:
+    """What of the driver's environment workers on other machines need to use the same S3 in the same way."""
+    return {name: environment[name] for name in _S3_PLACE if name in environment}
 
 
 def _interrupt(signum: int, frame: object) -> None:

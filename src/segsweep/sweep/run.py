@@ -23,7 +23,7 @@ from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.bundles.manifest import read_manifest
 from segsweep.dataset.bundles.naming import resolve_bundle
-from segsweep.errors import InterruptedSweepError, RunError, RunLockedError
+from segsweep.errors import InterruptedSweepError, RunError
 from segsweep.process import import_once
 from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
@@ -76,19 +76,18 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
     store = open_store(job.job.storage, job.job.name)
     folder = RunFolder(store)
     lost = threading.Event()
+    lock = RunLock(store, on_lost=lost.set)
 
     def write(record: TrialRecord) -> None:
-        # The one place that writes records: a driver that has lost the run must not touch the new owner's.
-        if lost.is_set():
-            raise RunLockedError(f"{store.uri}: another driver has taken the run over; this one has stopped")
-        folder.write_trial(record)
+        lock.write(lambda plain: RunFolder(plain).write_trial(record))
 
-    with RunLock(store, on_lost=lost.set):
+    with lock:
         if store.exists(layout.RUN):
             for line in reconcile(folder.read_info(), job, digest, where):
                 logger.info("changed since the run was started: %s", line)
         weights = gather_weights(job.job, store, where)
-        folder.write_info(_info(job, bundle_uri, digest, folder))  # last: with it, there is a run to go on with
+        info = _info(job, bundle_uri, digest, folder)
+        lock.write(lambda plain: RunFolder(plain).write_info(info))  # last: with it, there is a run to go on with
         context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation)
         ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
         allowance = _allowance(job.job)

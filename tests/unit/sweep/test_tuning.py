@@ -8,7 +8,7 @@ from examples import a_job, a_trial
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
 from segsweep.errors import NoSpaceError, RunError
-from segsweep.sweep.ray_session import capacity
+from segsweep.sweep.ray_session import capacity, s3_place
 from segsweep.sweep.tuning import _failure_limit, _innermost_of_ours
 
 RESOURCES = {"n": {"gpus": 0.25, "cpus": 2}, "s": {"gpus": 1, "cpus": 4}}
@@ -31,6 +31,11 @@ def test_as_many_trials_run_as_fit_of_the_cheapest_size(there, fits):
 def test_without_gpus_the_cpus_decide():
     job = a_job(resources={"n": {"gpus": 0, "cpus": 1}, "s": {"gpus": 0, "cpus": 2}}).job
     assert capacity(job, {"CPU": 5.0, "GPU": math.inf}) == 5
+
+
+def test_workers_elsewhere_learn_where_s3_is_and_how_long_to_wait_and_no_key():
+    place = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_REGION": "eu-1", "SEGSWEEP_PATIENCE_S": "60"}
+    assert s3_place({**place, "AWS_SECRET_ACCESS_KEY": "secret", "HOME": "/root"}) == place
 
 
 def test_our_error_is_found_behind_rays():
