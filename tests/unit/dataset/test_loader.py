@@ -51,6 +51,26 @@ def test_no_split_is_scanned_again_after_staging(uri: str, tmp_path: Path, monke
         assert sum(len(label["segments"]) for label in dataset.labels) == sum(facts.instances.values())
 
 
+def test_after_damage_is_mended_no_split_is_scanned_again_and_no_object_is_missing(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    from ultralytics.data.dataset import YOLODataset
+
+    from segsweep.dataset.loader import prebuild_label_cache
+
+    def instances() -> int:
+        return sum(len(label["segments"]) for label in open_split(copy, "train").labels)
+
+    copy = stage(uri, tmp_path / "cache", prebuild_label_cache)
+    there = sum(copy.manifest.splits["train"].instances.values())
+    label = next(path for path in sorted((copy.root / "labels/train").glob("*.txt")) if path.stat().st_size)
+    label.unlink()
+    assert instances() < there, "Ultralytics takes a missing label for an empty image: nobody would notice"
+    stage(uri, tmp_path / "cache", prebuild_label_cache)
+    monkeypatch.setattr(YOLODataset, "cache_labels", lambda *_: pytest.fail("scanned again"))
+    assert instances() == there
+
+
 def test_without_it_every_split_would_be_scanned(uri: str, tmp_path: Path):
     copy = stage(uri, tmp_path / "cache")
     assert list((copy.root / "labels").glob("*.cache")) == []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from segsweep.dataset.bundles.damage import DATED_NS
 from segsweep.dataset.bundles.manifest import FileEntry, ShardEntry
 from segsweep.dataset.bundles.tar_members import read_members
 from segsweep.errors import DatasetError, Problem
@@ -46,13 +47,20 @@ def unpack_shard(path: Path, files: Iterable[FileEntry], folder: Path, where: st
         unpack_stream(tar, os.fstat(tar.fileno()).st_size, files, folder, where)
 
 
-def unpack_stream(tar: BinaryIO, size_bytes: int, files: Iterable[FileEntry], folder: Path, where: str) -> None:
+def unpack_stream(
+    tar: BinaryIO,
+    size_bytes: int,
+    files: Iterable[FileEntry],
+    folder: Path,
+    where: str,
+    only: Collection[str] | None = None,
+) -> None:
     """Unpack a tar while it arrives, each file checked against the manifest before it is complete.
 
     Only plain files that the manifest lists are written, to the paths it lists: no link, no device, no absolute path
     and no `..` can come out of a tar, and no more bytes than announced. Every file is hashed, once, and it is these
     hashes that the bundle's digest covers; the hash of the tar around them would say no more (`verify_shard` compares
-    it when something is wrong, to tell what).
+    it when something is wrong, to tell what). Files are dated as verified, see `damage`.
 
     Args:
         tar: At its beginning; it is read to its end, and need not be seekable.
@@ -60,6 +68,7 @@ def unpack_stream(tar: BinaryIO, size_bytes: int, files: Iterable[FileEntry], fo
         files: What must be in it, all of it.
         folder: Where to.
         where: URI of the tar, for messages.
+        only: Paths to write; the rest is passed over. None for all.
 
     Raises:
         DatasetError: The tar holds anything else, or less, or is longer or shorter.
@@ -73,6 +82,8 @@ def unpack_stream(tar: BinaryIO, size_bytes: int, files: Iterable[FileEntry], fo
             if entry is None or member.kind != "file" or member.size_bytes != entry.size_bytes:
                 rule = "a shard must hold the files of the manifest and nothing else"
                 raise DatasetError(Problem(where, rule, "member", f"{member.kind} {member.name!r}"))
+            if only is not None and entry.path not in only:
+                continue
             parent = entry.path.rpartition("/")[0]
             if parent not in made:
                 (folder / parent).mkdir(parents=True, exist_ok=True)
@@ -96,6 +107,7 @@ def _write_checked(tar: _Forward, entry: FileEntry, folder: Path, where: str) ->
             digest.update(chunk)
             file.write(chunk)
             left -= len(chunk)
+        os.utime(file.fileno(), ns=(DATED_NS, DATED_NS))
     if digest.hexdigest() != entry.sha256:
         Path(target).unlink()
         rule = f"the file must have sha256 {entry.sha256}"

@@ -19,6 +19,7 @@ from pathlib import Path
 import yaml
 
 from segsweep.dataset.bundles.cache import hold, let_go, make_room, mark_used
+from segsweep.dataset.bundles.damage import damaged, doubtful
 from segsweep.dataset.bundles.manifest import FileEntry, Manifest, ShardEntry, parse_manifest, read_manifest
 from segsweep.dataset.bundles.shard import unpack_stream, verify_shard
 from segsweep.dataset.records import SPLITS
@@ -33,6 +34,7 @@ logger = logging.getLogger(__name__)
 _NAMED_BY_DIGEST = re.compile(r"-[0-9a-f]{12}$")
 _AT_ONCE = 4  # shards
 _BLOCK_BYTES = 4096  # of a file system
+_MOST_TOLD = 5  # damaged files, by name
 _SPARE_BYTES = 64_000_000  # label caches, and room for the system to breathe
 
 
@@ -55,17 +57,18 @@ class NodeCopy:
 
 
 def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] | None = None) -> NodeCopy:
-    """Return this node's copy of the bundle; make it if there is none yet.
+    """Return this node's copy of the bundle; make it if there is none yet, and whole if files of it are damaged.
 
     Any number of processes may call this at once: one fetches, the others wait for it. The copy is verified file by
     file, gets its final path by one rename, is finished, and only then marked complete; a copy without the mark is
     nobody's, and the next call replaces it. Where there is no room, copies that no process uses are evicted, the least
-    recently used first; this process uses its copy until it ends.
+    recently used first; this process uses its copy until it ends. Files that were lost or written to since are noticed
+    (see `damage`), and they alone are fetched again.
 
     Args:
         bundle_uri: The bundle itself, digest and all; see `resolve_bundle`.
         cache_dir: The node's cache folder; a local disk.
-        finish: Called once on the new copy, at its final path, before anybody else sees it.
+        finish: Called on the new copy, at its final path, before anybody else sees it, and on one that was mended.
 
     Raises:
         DatasetError: The bundle is missing or damaged; what was expected and what was found.
@@ -81,10 +84,11 @@ def stage(bundle_uri: str, cache_dir: Path, finish: Callable[[NodeCopy], None] |
         folder.mkdir(parents=True, exist_ok=True)
         hold(root)
     try:
-        if is_staged(root):
-            return _open_copy(root)
+        copy = _open_copy(root)
+        if copy is not None:
+            return copy
         with _locked(folder / f".{root.name}.lock", root.name):
-            return _open_copy(root) if is_staged(root) else _make(bundle_uri, root, finish)
+            return _open_copy(root) or (_mend if is_staged(root) else _make)(bundle_uri, root, finish)
     except BaseException:
         let_go(root)
         raise
@@ -95,34 +99,89 @@ def is_staged(root: Path) -> bool:
     return (root / layout.NODE_COMPLETE).is_file()
 
 
-def _open_copy(root: Path) -> NodeCopy:
-    path = root / layout.MANIFEST
-    with disk_errors(str(path)):
-        data = path.read_bytes()
+def _open_copy(root: Path) -> NodeCopy | None:
+    """The copy if it is complete and nothing about it is doubtful."""
+    if not is_staged(root):
+        return None
+    with disk_errors(str(root)):
+        manifest = _own_manifest(root)
+        if manifest is None or not _is_marked(root, manifest) or doubtful(root, manifest.files):
+            return None
         mark_used(root)
-    return NodeCopy(root, parse_manifest(data, str(path)))
+    return NodeCopy(root, manifest)
+
+
+def _own_manifest(root: Path) -> Manifest | None:
+    """The copy's manifest, and beside it what training reads first; None where either is damaged."""
+    try:
+        manifest = parse_manifest((root / layout.MANIFEST).read_bytes(), str(root))
+        is_whole = (root / layout.NODE_DATA_YAML).read_bytes() == _data_yaml(manifest, root)
+    except (DatasetError, FileNotFoundError):
+        return None
+    return manifest if is_whole and manifest.directory == root.name else None
+
+
+def _is_marked(root: Path, manifest: Manifest) -> bool:
+    """Whether the mark says what it said when every file of this manifest had been verified."""
+    try:
+        said = json.loads((root / layout.NODE_COMPLETE).read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    wanted = {"digest": manifest.digest, "size_bytes": _unpacked_bytes(manifest)}
+    return isinstance(said, dict) and {name: said.get(name) for name in wanted} == wanted
+
+
+def _mend(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None) -> NodeCopy:
+    """Make a copy whole in which something is doubtful; other processes may be reading it."""
+    with disk_errors(str(root)):
+        manifest = _own_manifest(root)
+        if manifest is None:
+            logger.warning("the manifest of %s on this node is damaged: fetching it again", root.name)
+            manifest = _named_manifest(bundle_uri, root)
+            _write_facts(manifest, root, root)
+        is_marked = _is_marked(root, manifest)
+        if not is_marked:
+            logger.warning("the mark of %s on this node is damaged: verifying all of its files", root.name)
+        bad = damaged(root, doubtful(root, manifest.files) if is_marked else manifest.files)
+        if bad:
+            told = "; ".join(f"{file.path}: {what}" for file, what in [*bad.items()][:_MOST_TOLD])
+            more = f" and {len(bad) - _MOST_TOLD} more" if len(bad) > _MOST_TOLD else ""
+            counts = f"{len(bad)} of {len(manifest.files)}"
+            logger.warning("%s files of %s on this node are damaged (%s%s)", counts, root.name, told, more)
+            _fetch_again(bundle_uri, manifest, {file.path for file in bad}, root)
+        copy = NodeCopy(root, manifest)
+        if finish is not None:
+            finish(copy)
+        _mark(copy, bundle_uri)
+    return copy
+
+
+def _fetch_again(bundle_uri: str, manifest: Manifest, paths: set[str], root: Path) -> None:
+    work = Path(tempfile.mkdtemp(prefix=f".{root.name}.work-", dir=root.parent))
+    try:
+        _fetch(bundle_uri, manifest, work, paths)
+        for path in paths:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).replace(root / path)  # whoever reads meanwhile gets the old bytes or the new ones
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None) -> NodeCopy:
-    manifest = read_manifest(bundle_uri)
-    if manifest.directory != root.name:
-        rule = f"the bundle's folder must be named by its content, {manifest.directory}"
-        raise DatasetError(Problem(bundle_uri, rule, fix="copy it to a folder of that name"))
+    manifest = _named_manifest(bundle_uri, root)
     with disk_errors(str(root)):
         _remove_leftovers(root)
-        size_bytes = _unpacked_bytes(manifest)
-        make_room(root.parent, root.name, size_bytes, _SPARE_BYTES)
+        make_room(root.parent, root.name, _unpacked_bytes(manifest), _SPARE_BYTES)
         work = Path(tempfile.mkdtemp(prefix=f".{root.name}.work-", dir=root.parent))
         try:
-            _fetch(bundle_uri, manifest, work, root)
+            _fetch(bundle_uri, manifest, work)
+            _write_facts(manifest, work, root)
             work.chmod(0o755)
             work.rename(root)
             copy = NodeCopy(root, manifest)
             if finish is not None:
                 finish(copy)
-            with written_whole(root / layout.NODE_COMPLETE) as mark:
-                said = {"digest": manifest.digest, "source": bundle_uri, "size_bytes": size_bytes}
-                mark.write(json.dumps(said).encode())
+            _mark(copy, bundle_uri)
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             shutil.rmtree(root, ignore_errors=True)
@@ -130,35 +189,64 @@ def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None
     return copy
 
 
-def _fetch(bundle_uri: str, manifest: Manifest, work: Path, root: Path) -> None:
+def _named_manifest(bundle_uri: str, root: Path) -> Manifest:
+    manifest = read_manifest(bundle_uri)
+    if manifest.directory != root.name:
+        rule = f"the bundle's folder must be named by its content, {manifest.directory}"
+        raise DatasetError(Problem(bundle_uri, rule, fix="copy it to a folder of that name"))
+    return manifest
+
+
+def _fetch(bundle_uri: str, manifest: Manifest, work: Path, only: set[str] | None = None) -> None:
+    """Unpack the bundle's shards, or of them only some files; shards without any of those are not read."""
     store = open_store(bundle_uri)
-    size_mb = sum(shard.size_bytes for shard in manifest.shards) / 1e6
-    logger.info("fetching %s, %.1f MB", bundle_uri, size_mb)
-    with (root.parent / layout.NODE_DOWNLOADS).open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {bundle_uri} {size_mb:.1f} MB\n")
     files: dict[str, list[FileEntry]] = {shard.key: [] for shard in manifest.shards}
     for file in manifest.files:
         files[file.shard].append(file)
+    needed = {file.shard for file in manifest.files if only is None or file.path in only}
+    shards = [shard for shard in manifest.shards if only is None or shard.key in needed]
+    size_mb = sum(shard.size_bytes for shard in shards) / 1e6
+    part = "" if only is None else f"{len(shards)} of {len(manifest.shards)} shards of "
+    logger.info("fetching %s%s, %.1f MB", part, bundle_uri, size_mb)
+    with (work.parent / layout.NODE_DOWNLOADS).open("a", encoding="utf-8") as log:
+        log.write(f"{datetime.now(UTC).isoformat(timespec='seconds')} {part}{bundle_uri} {size_mb:.1f} MB\n")
 
     def fetch(shard: ShardEntry) -> None:
-        _fetch_shard(store, shard, files[shard.key], work)
+        _fetch_shard(store, shard, files[shard.key], work, only)
 
-    with ThreadPoolExecutor(min(_AT_ONCE, len(files))) as pool:
-        for done in [pool.submit(fetch, shard) for shard in manifest.shards]:
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(fetch, shard) for shard in shards]:
             done.result()
-    data = {"path": str(root)} | {split: f"images/{split}" for split in SPLITS}
-    text = yaml.safe_dump(data | {"names": dict(enumerate(manifest.classes))}, sort_keys=False, allow_unicode=True)
-    (work / layout.NODE_DATA_YAML).write_text(text, encoding="utf-8")
-    (work / layout.MANIFEST).write_bytes(manifest.to_bytes())
 
 
-def _fetch_shard(store: Store, shard: ShardEntry, files: Sequence[FileEntry], work: Path) -> None:
+def _fetch_shard(
+    store: Store, shard: ShardEntry, files: Sequence[FileEntry], work: Path, only: set[str] | None
+) -> None:
     where = f"{store.uri}/{shard.key}"
     try:
-        store.stream(shard.key, lambda tar: unpack_stream(tar, shard.size_bytes, files, work, where))
+        store.stream(shard.key, lambda tar: unpack_stream(tar, shard.size_bytes, files, work, where, only))
     except DatasetError:
         store.stream(shard.key, lambda tar: verify_shard(tar, shard, where))
         raise  # the tar is what the manifest says, and still not what it should be
+
+
+def _write_facts(manifest: Manifest, folder: Path, root: Path) -> None:
+    """Write what is beside the bundle's files into a folder that is, or will be, the copy."""
+    for name, content in ((layout.NODE_DATA_YAML, _data_yaml(manifest, root)), (layout.MANIFEST, manifest.to_bytes())):
+        with written_whole(folder / name) as file:
+            file.write(content)
+
+
+def _data_yaml(manifest: Manifest, root: Path) -> bytes:
+    data = {"path": str(root)} | {split: f"images/{split}" for split in SPLITS}
+    names = {"names": dict(enumerate(manifest.classes))}
+    return yaml.safe_dump(data | names, sort_keys=False, allow_unicode=True).encode()
+
+
+def _mark(copy: NodeCopy, bundle_uri: str) -> None:
+    said = {"digest": copy.manifest.digest, "source": bundle_uri, "size_bytes": _unpacked_bytes(copy.manifest)}
+    with written_whole(copy.root / layout.NODE_COMPLETE) as mark:
+        mark.write(json.dumps(said).encode())
 
 
 def _unpacked_bytes(manifest: Manifest) -> int:

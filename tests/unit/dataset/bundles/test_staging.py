@@ -3,19 +3,22 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
+from segsweep.dataset.bundles import damage
 from segsweep.dataset.bundles.cache import let_go
 from segsweep.dataset.bundles.staging import NodeCopy, is_staged, stage
 from segsweep.dataset.preparing.bundle import Bundle, PrepareOptions, prepare
-from segsweep.errors import DatasetError, NoSpaceError
+from segsweep.errors import DatasetError, NoSpaceError, SegsweepError
 
 
 @pytest.fixture
@@ -35,6 +38,7 @@ def left_in(cache: Path) -> set[str]:
 STAGE_ONCE = """
 import sys
 from pathlib import Path
+from segsweep.dataset.bundles import damage
 from segsweep.dataset.bundles.cache import let_go
 from segsweep.dataset.bundles.staging import stage
 
@@ -202,3 +206,134 @@ def test_a_copy_that_nobody_uses_goes_for_another_and_one_that_is_used_does_not(
     let_go(second)
     assert stage(bundle.uri, tmp_path / "cache").root == first
     assert downloads(tmp_path / "cache") == 3
+
+
+# --- a copy that was damaged on the node -----------------------------------------------------------------------------
+
+
+def contents(copy: NodeCopy) -> dict[str, bytes]:
+    return {file.path: (copy.root / file.path).read_bytes() for file in copy.manifest.files}
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def truncate_and_keep_the_date(path: Path) -> None:
+    """As a file system does that has lost its last blocks in a crash."""
+    facts = path.stat()
+    truncate(path)
+    os.utime(path, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"0 0.1 0.1 0.9 0.1 0.9 0.9\n")
+
+
+@pytest.mark.parametrize("folder", ["images/train", "labels/val"])
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (Path.unlink, "missing"),
+        (truncate, r"\d+ bytes instead of \d+"),
+        (truncate_and_keep_the_date, r"\d+ bytes instead of \d+"),
+        (lengthen, r"\d+ bytes instead of \d+"),
+        (flip, "another sha256"),
+    ],
+)
+def test_a_damaged_file_is_noticed_told_and_fetched_again_alone(
+    harm: Callable[[Path], object], told: str, folder: str, bundle: Bundle, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+):  # fmt: skip
+    first = stage(bundle.uri, tmp_path / "cache")
+    sound = contents(first)
+    hurt = next(path for path in sorted(sound) if path.startswith(folder) and sound[path])
+    others = {path: (first.root / path).stat().st_ino for path in sound if path != hurt}
+    harm(first.root / hurt)
+    finished: list[Path] = []
+    with caplog.at_level(logging.INFO):
+        second = stage(bundle.uri, tmp_path / "cache", lambda copy: finished.append(copy.root))
+    assert contents(second) == sound
+    line = rf"1 of {len(sound)} files of {first.root.name} on this node are damaged \({hurt}: {told}\)"
+    assert re.search(line, caplog.text)
+    assert {path: (first.root / path).stat().st_ino for path in others} == others
+    assert " 1 of 3 shards of " in (tmp_path / "cache/bundles/downloads.log").read_text().splitlines()[1]
+    assert finished == [first.root]
+    assert left_in(tmp_path / "cache") == {first.root.name}
+    assert stage(bundle.uri, tmp_path / "cache", finish=pytest.fail) == second
+    assert downloads(tmp_path / "cache") == 2
+
+
+def test_a_folder_that_is_gone_comes_back(bundle: Bundle, tmp_path: Path):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    sound = contents(copy)
+    shutil.rmtree(copy.root / "images/val")
+    assert contents(stage(bundle.uri, tmp_path / "cache")) == sound
+
+
+def test_a_file_that_was_written_anew_with_the_same_bytes_is_read_once_and_not_fetched(bundle: Bundle, tmp_path: Path):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    path = copy.root / copy.manifest.files[0].path
+    dated = path.stat().st_mtime_ns
+    path.write_bytes(path.read_bytes())
+    assert path.stat().st_mtime_ns != dated
+    shutil.rmtree(bundle.uri)
+    assert stage(bundle.uri, tmp_path / "cache") == copy
+    assert path.stat().st_mtime_ns == dated, "Ultralytics' label cache is valid for this time only"
+    assert stage(bundle.uri, tmp_path / "cache", finish=pytest.fail) == copy
+
+
+def test_what_was_verified_is_not_read_again(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    monkeypatch.setattr(damage, "_sha256", lambda path: pytest.fail(f"{path} was read"))
+    assert stage(bundle.uri, tmp_path / "cache") == copy
+
+
+@pytest.mark.parametrize(
+    "mark", [b"", b"[]", b'{"digest": "' + b"0" * 64 + b'", "size_bytes": 1}', b'{"size_bytes": 1}']
+)
+def test_a_mark_that_says_something_else_vouches_for_nothing(
+    mark: bytes, bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    sound = contents(copy)
+    path = copy.root / copy.manifest.files[0].path
+    facts = path.stat()
+    flip(path)
+    os.utime(path, ns=(facts.st_mtime_ns, facts.st_mtime_ns))  # nobody sees it from outside
+    good = (copy.root / "complete.json").read_bytes()
+    (copy.root / "complete.json").write_bytes(mark)
+    assert contents(stage(bundle.uri, tmp_path / "cache")) == sound
+    assert "verifying all of its files" in caplog.text
+    assert (copy.root / "complete.json").read_bytes() == good
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "data.yaml"])
+@pytest.mark.parametrize("harm", [Path.unlink, truncate])
+def test_the_copys_own_facts_are_mended_without_fetching_a_file(
+    harm: Callable[[Path], object], name: str, bundle: Bundle, tmp_path: Path
+):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    before = (copy.root / name).read_bytes()
+    harm(copy.root / name)
+    assert stage(bundle.uri, tmp_path / "cache") == copy
+    assert (copy.root / name).read_bytes() == before
+    assert downloads(tmp_path / "cache") == 1
+
+
+def test_a_damaged_copy_of_a_bundle_that_is_gone_is_an_error_and_stays_for_the_next_try(bundle: Bundle, tmp_path: Path):
+    copy = stage(bundle.uri, tmp_path / "cache")
+    sound = contents(copy)
+    truncate(copy.root / copy.manifest.files[0].path)
+    away = Path(bundle.uri).rename(tmp_path / "away")
+    with pytest.raises(SegsweepError, match="does not exist"):
+        stage(bundle.uri, tmp_path / "cache")
+    assert left_in(tmp_path / "cache") == {copy.root.name}
+    away.rename(bundle.uri)
+    assert contents(stage(bundle.uri, tmp_path / "cache")) == sound
