@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
 import shutil
 import tempfile
 import time
@@ -87,11 +88,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def disk_errors(where: str) -> Iterator[None]:
+def disk_errors(where: str, needed_bytes: int | None = None) -> Iterator[None]:
     """Turn an `OSError` of the block into the `StorageError` that tells it to the user.
 
     Args:
         where: The file or URI the block works on.
+        needed_bytes: What the block writes there, where it is known; told where the disk is full.
 
     Raises:
         NotFoundError, AccessError, NoSpaceError, UnreachableError, StorageError: By the error's number.
@@ -99,17 +101,18 @@ def disk_errors(where: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise _told(exc, where) from exc
+        raise _told(exc, where, needed_bytes) from exc
 
 
-def _told(exc: OSError, where: str) -> StorageError:
+def _told(exc: OSError, where: str, needed_bytes: int | None) -> StorageError:
     reason = exc.strerror or str(exc)
     if isinstance(exc, FileNotFoundError):
         return NotFoundError(Problem(where, "does not exist"))
     if exc.errno in _NO_ACCESS:
         return AccessError(Problem(where, f"may not be accessed: {reason}", fix="check its owner, mode and mount"))
     if exc.errno in _NO_SPACE:
-        return NoSpaceError(Problem(where, f"no room to write: {reason}", fix="free space there, then run again"))
+        fix = "free space there, then run the same command again"
+        return NoSpaceError(Problem(where, f"no room to write: {reason}{_room(where, needed_bytes)}", fix=fix))
     if exc.errno in _UNREACHABLE:
         return UnreachableError(Problem(where, f"the file system does not answer: {reason}", fix="check the mount"))
     if isinstance(exc, IsADirectoryError):
@@ -117,3 +120,13 @@ def _told(exc: OSError, where: str) -> StorageError:
     if isinstance(exc, NotADirectoryError | FileExistsError):
         return StorageError(Problem(where, "a file is in the way of a folder", fix="move the file away"))
     return StorageError(Problem(where, f"cannot be used: {reason}"))
+
+
+def _room(where: str, needed_bytes: int | None) -> str:
+    """How much is needed, and free on which machine's disk, where that can be found out."""
+    folder = next((one for one in (Path(where), *Path(where).parents) if one.is_dir()), None)
+    if folder is None:
+        return ""
+    usage = shutil.disk_usage(folder)
+    needed = "" if needed_bytes is None else f"{needed_bytes / 1e6:.3f} MB are needed, "
+    return f"; {needed}{usage.free / 1e6:.3f} of {usage.total / 1e6:.0f} MB are free in {folder} on {platform.node()}"

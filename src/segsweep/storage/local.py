@@ -55,7 +55,7 @@ class LocalStore:
     def write(self, key: str, data: bytes) -> None:
         """Write or overwrite the object atomically."""
         path = self._path(key)
-        with disk_errors(str(path)), written_whole(path) as file:
+        with disk_errors(str(path), len(data)), written_whole(path) as file:
             file.write(data)
 
     def create(self, key: str, data: bytes) -> str:
@@ -84,7 +84,8 @@ class LocalStore:
         target = self._path(key)
         with disk_errors(str(path)):
             source = path.open("rb")
-        with source, disk_errors(str(target)), written_whole(target) as file:
+        size_bytes = os.fstat(source.fileno()).st_size
+        with source, disk_errors(str(target), size_bytes), written_whole(target) as file:
             shutil.copyfileobj(source, file, _COPY_BYTES)
 
     def download(self, key: str, path: Path) -> None:

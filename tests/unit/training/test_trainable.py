@@ -39,7 +39,14 @@ def test_a_failing_disk_is_the_nodes_fault_and_fails_no_trial():
     assert list(told) == [SWEEP_ERROR]
     assert isinstance(told[SWEEP_ERROR], StorageError)
     assert "/cache" in str(told[SWEEP_ERROR])
+    assert isinstance(told[SWEEP_ERROR], NoSpaceError)
     assert "No space left on device" in str(told[SWEEP_ERROR])
+    assert "run the same command again" in str(told[SWEEP_ERROR])
+
+
+def test_another_failure_of_the_disk_is_the_nodes_fault_too():
+    told = step(OSError(5, "Input/output error"))
+    assert str(told[SWEEP_ERROR]) == "/cache: this node's disk failed: [Errno 5] Input/output error"
 
 
 @pytest.mark.parametrize(
