@@ -112,7 +112,7 @@ class Ledger:
             status = Status.COMPLETED
         else:
             status = Status.RUNNING if (rule or self.passes)(record) else Status.STOPPED
-        record = replace(record, status=status, error="", failure="")
+        record = self._moved(record, status)
         self.put(record)
         return record
 
@@ -133,6 +133,10 @@ class Ledger:
 
     def set_status(self, trial_id: str, status: Status, error: str = "", failure: str = "") -> TrialRecord:
         """Move a trial to a status; `error` and `failure` say why it failed."""
-        record = replace(self._records[trial_id], status=status, error=error, failure=failure)
+        record = self._moved(self._records[trial_id], status, error, failure)
         self.put(record)
         return record
+
+    def _moved(self, record: TrialRecord, status: Status, error: str = "", failure: str = "") -> TrialRecord:
+        ended = 1 + max((other.ended for other in self._records.values()), default=0) if status.is_final else 0
+        return replace(record, status=status, error=error, failure=failure, ended=ended)

@@ -48,8 +48,9 @@ class TrialRecord:
         gpus: GPUs the trial holds while it runs; a resumed sweep may give it others.
         gpu_seconds: GPU-seconds over all epochs taken into account, each with the GPUs that were held then.
         error: Why it failed, empty otherwise.
-        failure: The kind of reason, for comparison with other trials: an exception's name, `diverged`, `worker died`;
-            empty otherwise.
+        failure: The kind of reason, for comparison with other trials: an exception's name, `diverged`, `worker died`,
+            `hung`; empty otherwise.
+        ended: 1-based order of ending; 0 for a trial that has not ended, or that an earlier version has recorded.
     """
 
     trial_id: str
@@ -69,6 +70,7 @@ class TrialRecord:
     gpu_seconds: float = 0.0
     error: str = ""
     failure: str = ""
+    ended: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping; JSON has no integer keys, so milestones become text."""

@@ -78,10 +78,9 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         """The worker died more often than retries allow; a trial that has ended before stays as it is."""
         if trial.status == trial.ERROR:  # Ray asks here, too, before it tries a trial again
             return
-        if self._ledger[ours(trial.config).trial_id].status.is_final:
-            return
-        error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"
-        self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error, WORKER_DIED)
+        if not self._ledger[ours(trial.config).trial_id].status.is_final:
+            error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"
+            self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error, WORKER_DIED)
         self._on_failure()
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:

@@ -17,6 +17,9 @@ from segsweep.storage.store import Store
 
 SCHEMA = 1
 
+_UPDATE = "use the version of segsweep that wrote it, or a newer one"
+_OF_A_TRIAL = {layout.TRIAL_RECORD, layout.TRIAL_ARGUMENTS, layout.TRIAL_METRICS, layout.TRIAL_LOG, layout.TRIAL_BEST}
+_REMEDY = "restore it from a backup, or move the trial's directory out of the run: the sweep goes on without it"
 _AT_ONCE = 16  # records read; as many as the S3 client has connections
 
 
@@ -74,7 +77,7 @@ class RunFolder:
             raise RunError(Problem(where, "is not JSON", fix="restore the file from a backup")) from exc
         if not isinstance(data, dict) or data.get("schema") != SCHEMA:
             found = data.get("schema") if isinstance(data, dict) else type(data).__name__
-            raise RunError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found)))
+            raise RunError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found), _UPDATE))
         del data["schema"]
         try:
             info = RunInfo(**data)
@@ -94,24 +97,24 @@ class RunFolder:
         """Every trial's record, in order of proposal.
 
         Raises:
-            RunError: Records are unreadable; every one of them is named.
+            RunError: Records are unreadable, or missing where other files of their trial are; every one is named.
         """
-        keys = [
-            info.key
-            for info in self.store.list(layout.TRIALS)
-            if info.key.count("/") == 2 and info.key.endswith(f"/{layout.TRIAL_RECORD}")
-        ]
+        there = {info.key for info in self.store.list(layout.TRIALS)}
+        parts = [key.split("/") for key in there]
+        directories = sorted({part[1] for part in parts if len(part) == 3 and part[2] in _OF_A_TRIAL})
+        keys = [layout.trial_key(directory, layout.TRIAL_RECORD) for directory in directories]
+        problems = [Problem(f"{self.store.uri}/{key}", "is missing", fix=_REMEDY) for key in keys if key not in there]
+        keys = [key for key in keys if key in there]
         # Thousands of small objects: one after the other, S3 would take a minute to hand them over.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             contents = list(pool.map(self.store.read, keys))
         records: list[TrialRecord] = []
-        problems: list[Problem] = []
         for key, content in zip(keys, contents, strict=True):
             where = f"{self.store.uri}/{key}"
             try:
                 record = TrialRecord.from_json(json.loads(content))
             except (KeyError, TypeError, ValueError) as exc:
-                problems.append(Problem(where, f"is not a trial record: {exc!r}"))
+                problems.append(Problem(where, f"is not a trial record: {exc!r}", fix=_REMEDY))
                 continue
             if layout.trial_key(record.directory, layout.TRIAL_RECORD) != key:
                 rule = "is the record of another directory: move the copy out of the run"

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +19,12 @@ from rich.console import Console
 
 from segsweep.config.job import Job, JobFile
 from segsweep.core.allowance import Allowance
+from segsweep.core.failures import failed_alike
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.bundles.manifest import read_manifest
 from segsweep.dataset.bundles.naming import resolve_bundle
-from segsweep.errors import InterruptedSweepError, RunError
+from segsweep.errors import InterruptedSweepError, Problem, RunError, StorageError
 from segsweep.process import import_once
 from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
@@ -82,21 +83,35 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         lock.write(lambda plain: RunFolder(plain).write_trial(record))
 
     with lock:
-        if store.exists(layout.RUN):
-            for line in reconcile(folder.read_info(), job, digest, where):
-                logger.info("changed since the run was started: %s", line)
+        changed = _changes(folder, job, digest, where)
         weights = gather_weights(job.job, store, where)
         info = _info(job, bundle_uri, digest, folder)
         lock.write(lambda plain: RunFolder(plain).write_info(info))  # last: with it, there is a run to go on with
         context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation)
         ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
+        _forgive(ledger, job.job.max_failures)
         allowance = _allowance(job.job)
         if _has_work(ledger, allowance):
-            with _session(folder):
+            with _session(folder, changed):
                 _run(job, context, ledger, lost, console)
         if all(record.status is Status.FAILED for record in ledger.records):
             raise RunError(f"{store.uri}: every trial failed, the first with: {ledger.records[0].error}")
         return Outcome(store.uri, ledger.records, allowance.gpu_time_is_spent(ledger))
+
+
+def _changes(folder: RunFolder, job: JobFile, digest: str, where: str) -> list[str]:
+    """What the job changes in the run that it goes on with; nothing where it starts one."""
+    store = folder.store
+    if store.exists(layout.RUN):
+        changed = reconcile(folder.read_info(), job, digest, where)
+        for line in changed:
+            logger.info("changed since the run was started: %s", line)
+        return changed
+    if any(True for _ in store.list(layout.TRIALS)):
+        # Without it nobody can tell whether these trials are of the same job.
+        fix = "restore it from a backup, or give the job another name"
+        raise RunError(Problem(f"{store.uri}/{layout.RUN}", "is missing where trials are", fix=fix))
+    return []
 
 
 def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Event, console: Console) -> None:
@@ -107,6 +122,14 @@ def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Ev
             module: Any = imported.result()
             session = module.Session(job, context, ledger, _allowance(job.job), concurrency, lost)
             module.run_trials(session, console)
+
+
+def _forgive(ledger: Ledger, most: int) -> None:
+    """Trials whose failing alike has ended an earlier session are tried again: their cause may be mended."""
+    row = failed_alike(ledger.records)
+    if len(row) >= most:
+        for record in row:
+            ledger.set_status(record.trial_id, Status.PENDING)
 
 
 def _has_work(ledger: Ledger, allowance: Allowance) -> bool:
@@ -141,11 +164,18 @@ def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunI
 
 
 @contextmanager
-def _session(folder: RunFolder) -> Iterator[None]:
-    """A record of this driver's session in the run's folder."""
+def _session(folder: RunFolder, changed: Sequence[str]) -> Iterator[None]:
+    """A record of this driver's session in the run's folder, with what its job has changed."""
     started = _now()
     key = layout.session_key(started.replace("-", "").replace(":", ""))
-    record = {"started": started, "host": platform.node(), "pid": os.getpid(), "ended": None, "reason": None}
+    record = {
+        "started": started,
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "changed": list(changed),
+        "ended": None,
+        "reason": None,
+    }
     folder.store.write(key, json.dumps(record).encode())
     reason = "failed"
     try:
@@ -155,7 +185,10 @@ def _session(folder: RunFolder) -> Iterator[None]:
         reason = "interrupted"
         raise
     finally:
-        folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
+        try:
+            folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
+        except StorageError as exc:  # it must not hide why the session ended
+            logger.warning("the session's end could not be recorded: %s", exc)
 
 
 def _now() -> str:

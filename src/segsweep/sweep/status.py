@@ -10,6 +10,7 @@ from typing import Any
 from segsweep.config.job import JobFile, from_run
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.core.variants import VARIANTS
+from segsweep.storage import layout
 from segsweep.storage.lock import Owner, read_owner
 from segsweep.storage.run_folder import RunFolder
 from segsweep.storage.store import Store
@@ -34,6 +35,7 @@ class RunStatus:
         owner: The driver that holds the lock, None where nobody does.
         trials: All records; without a driver no trial is RUNNING.
         job: The job of the run.
+        uri: The run's folder.
     """
 
     run: str
@@ -41,6 +43,7 @@ class RunStatus:
     owner: Owner | None
     trials: tuple[TrialRecord, ...]
     job: JobFile
+    uri: str
 
     def best(self) -> dict[str, TrialRecord]:
         """Best trial so far of every size that has one, by validation mask_map50_95."""
@@ -60,6 +63,11 @@ class RunStatus:
                 f"  {value:>19}{tail}"
             )
         lines.append("")
+        for record in self.trials:
+            if record.status is Status.FAILED:
+                log = layout.trial_key(record.directory, layout.TRIAL_LOG)
+                lines.append(f"{record.trial_id} failed: its log is {self.uri}/{log}")
+                lines.append(f"  alone it runs with: segsweep replay {self.uri} --trial {record.trial_id}")
         lines += [f"best {v}: {r.trial_id} {r.mask_map50_95:.4f}" for v, r in self.best().items()]
         budget = self.to_json()["budget"]
         line = f"budget: {budget['trials_left']} of {budget['trials']} trials left to start"
@@ -110,7 +118,7 @@ def read_status(store: Store) -> RunStatus:
     trials = tuple(record if alive else _at_rest(record) for record in folder.read_trials())
     job = from_run(info.job, info.search_space, info.augmentation)
     state = RunState.RUNNING if alive else _state_at_rest(job, trials)
-    return RunStatus(info.name, state, owner if alive else None, trials, job)
+    return RunStatus(info.name, state, owner if alive else None, trials, job, store.uri)
 
 
 def best_by_variant(records: Sequence[TrialRecord]) -> dict[str, TrialRecord]:

@@ -25,13 +25,11 @@ from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import LedgerSearcher, ours
 from segsweep.storage import layout
 from segsweep.sweep.progress import Progress
-from segsweep.sweep.watchdog import Watchdog
+from segsweep.sweep.watchdog import RETRIES, Watchdog
 from segsweep.training.task import SweepContext
 from segsweep.training.trainable import trainable
 
 logger = logging.getLogger(__name__)
-
-_RETRIES = 2  # of a trial whose worker died, without an epoch in between
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +92,7 @@ def run_trials(session: Session, console: Console) -> None:
             run_config=tune.RunConfig(
                 name=job.job.name,
                 storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
-                failure_config=tune.FailureConfig(max_failures=_RETRIES),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
                 callbacks=[_Narrator(ledger, progress, context.run_uri), Watchdog(ledger, hang_s)],
                 verbose=0,
@@ -118,17 +116,17 @@ def run_trials(session: Session, console: Console) -> None:
 
 def _failure_limit(ledger: Ledger, most: int, run_uri: str) -> Callable[[], None]:
     """What ends the session when trial after trial fails for the same reason, instead of the budget."""
-    before = {record.trial_id for record in ledger.records if record.status is Status.FAILED}
 
     def check() -> None:
-        row = failed_alike(ledger.records, before)
+        row = failed_alike(ledger.records)
         if len(row) < most:
             return
         ids = ", ".join(record.trial_id for record in reversed(row))
         raise RunError(
             f"{run_uri}: the last {len(row)} trials failed alike ({row[0].failure}): {ids}; stopped before the budget "
             f"is spent on more of them\n{_told(row[0], run_uri)}\n"
-            "when its cause is mended, the same command goes on; max_failures says how many are too many"
+            "when its cause is mended, the same command tries them again and goes on; a higher max_failures goes on "
+            "without them"
         )
 
     return check

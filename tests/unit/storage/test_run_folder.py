@@ -157,3 +157,10 @@ def test_metrics_that_are_no_numbers_are_named(folder, content):
     write(folder, layout.trial_key(record.directory, "metrics.csv"), content)
     with pytest.raises(RunError, match=r"n-lr0=0.01-t0001/metrics.csv: is not a table of numbers"):
         folder.read_metrics(record)
+
+
+def test_a_trial_whose_record_is_gone_is_told_not_forgotten(folder):
+    folder.write_trial(a_trial(1))
+    folder.store.write("trials/n-lr0=0.01-t0002/metrics.csv", b"epoch")
+    with pytest.raises(RunError, match=r"t0002/trial\.json: is missing \(restore it from a backup, or move"):
+        folder.read_trials()

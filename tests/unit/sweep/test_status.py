@@ -108,7 +108,8 @@ def test_a_person_reads_trials_best_and_budget(run):
         a_trial(2, "s", is_default=True, status=Status.FAILED, error="no room"),
         a_trial(3, "s"),
     ]
-    text = read_status(run(records, budget={"max_epochs": 9, "trials": 5, "gpu_hours": 2.0})).to_text()
+    status = read_status(run(records, budget={"max_epochs": 9, "trials": 5, "gpu_hours": 2.0}))
+    text = status.to_text()
     assert text.splitlines() == [
         "example: INTERRUPTED",
         "",
@@ -117,6 +118,8 @@ def test_a_person_reads_trials_best_and_budget(run):
         "t0002   s    FAILED      0/9                     -  default  no room",
         "t0003   s    PENDING     0/9                     -",
         "",
+        f"t0002 failed: its log is {status.uri}/trials/{records[1].directory}/log.txt",
+        f"  alone it runs with: segsweep replay {status.uri} --trial t0002",
         "best n: t0001 0.5000",
         "budget: 2 of 5 trials left to start, 0.25 of 2 GPU-hours spent",
     ]
@@ -124,7 +127,7 @@ def test_a_person_reads_trials_best_and_budget(run):
 
 def test_a_lowered_budget_leaves_nothing_to_start():
     job = a_job(budget={"max_epochs": 9, "trials": 1})
-    status = RunStatus("example", RunState.COMPLETED, None, (DONE, a_trial(2)), job)
+    status = RunStatus("example", RunState.COMPLETED, None, (DONE, a_trial(2)), job, "s3://bucket/run")
     assert status.to_json()["budget"]["trials_left"] == 0
 
 

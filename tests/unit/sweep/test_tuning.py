@@ -58,14 +58,13 @@ def _wrapped_as_ray_does(error):
 
 def test_failures_alike_end_the_session_and_say_what_to_do():
     ledger = Ledger(a_job().job.horizon, [a_trial(number) for number in (1, 2, 3, 4)])
-    ledger.set_status("t0001", Status.FAILED, "ValueError: old", "ValueError")
     check = _failure_limit(ledger, 2, "s3://bucket/run")
     ledger.set_status("t0002", Status.FAILED, "ValueError: shapes", "ValueError")
-    check()  # the first one failed before this session
+    check()
     ledger.set_status("t0003", Status.FAILED, "ValueError: shapes", "ValueError")
     with pytest.raises(RunError) as told:
         check()
     assert "the last 2 trials failed alike (ValueError): t0002, t0003" in str(told.value)
     assert "segsweep replay s3://bucket/run --trial t0003" in str(told.value)
     assert "s3://bucket/run/trials/n-lr0=0.01-t0003/log.txt" in str(told.value)
-    assert "the same command goes on" in str(told.value)
+    assert "the same command tries them again and goes on" in str(told.value)
