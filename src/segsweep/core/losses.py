@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from segsweep.core.rungs import rank
+from segsweep.core.rungs import Ranking
 from segsweep.core.trials import Status, TrialRecord
 
 
@@ -25,6 +25,7 @@ def pooled_losses(records: Iterable[TrialRecord], levels: tuple[int, ...]) -> di
         reported nothing comparable yet is absent.
     """
     known = list(records)
+    groups: dict[tuple[str, int], Ranking] = {}  # values of a size at a level: built once, there may be thousands
     losses: dict[str, float] = {}
     for record in known:
         reached = [level for level in levels if level in record.rungs]
@@ -33,10 +34,9 @@ def pooled_losses(records: Iterable[TrialRecord], levels: tuple[int, ...]) -> di
                 losses[record.trial_id] = 0.0
             continue
         highest = reached[-1]
-        group = {
-            other.trial_id: other.rungs[highest]
-            for other in known
-            if other.variant == record.variant and highest in other.rungs
-        }
-        losses[record.trial_id] = -(levels.index(highest) + rank(record.rungs[highest], group))
+        group = groups.get((record.variant, highest))
+        if group is None:
+            values = (one.rungs[highest] for one in known if one.variant == record.variant and highest in one.rungs)
+            group = groups[record.variant, highest] = Ranking(values)
+        losses[record.trial_id] = -(levels.index(highest) + group.rank(record.rungs[highest]))
     return losses

@@ -10,9 +10,8 @@ lies above the value it should hit for 16 trials and factor 3, and stops a trial
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 
 
 def milestones(grace_epochs: int, reduction_factor: int, max_epochs: int) -> tuple[int, ...]:
@@ -57,18 +56,26 @@ def goes_on(value: float, recorded: Mapping[str, float], reduction_factor: int) 
     return value >= _cutoff([0.0 if math.isnan(other) else other for other in recorded.values()], reduction_factor)
 
 
-def rank(value: float, group: Mapping[str, float]) -> float:
-    """Mid-rank of a value within its group, in (0, 1]; 1 is best, ties share the mean of their places.
+class Ranking:
+    """Places within one group of trials at one milestone.
 
     Args:
-        value: Larger is better; NaN is worst.
-        group: All values at the same milestone, the trial's own included.
+        values: All values of the group; larger is better, NaN is worst.
     """
-    clean = np.array([-math.inf if math.isnan(other) else other for other in group.values()])
-    own = -math.inf if math.isnan(value) else value
-    below = int(np.sum(clean < own))
-    equal = int(np.sum(clean == own))
-    return (below + (equal + 1) / 2) / len(clean)
+
+    def __init__(self, values: Iterable[float]) -> None:
+        self._ascending = sorted(_worst_if_nan(value) for value in values)
+
+    def rank(self, value: float) -> float:
+        """Mid-rank of one of the values, in (0, 1]; 1 is best, ties share the mean of their places."""
+        own = _worst_if_nan(value)
+        below = bisect_left(self._ascending, own)
+        equal = bisect_right(self._ascending, own) - below
+        return (below + (equal + 1) / 2) / len(self._ascending)
+
+
+def _worst_if_nan(value: float) -> float:
+    return -math.inf if math.isnan(value) else value
 
 
 def _cutoff(values: Sequence[float], reduction_factor: int) -> float:

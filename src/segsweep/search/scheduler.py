@@ -25,6 +25,7 @@ TRIAL_ERROR = "trial_error"
 FAILURE = "failure"  # beside it, the kind of reason
 # What no trial could survive, a broken bundle or storage that cannot be written, ends the session: a `SegsweepError`.
 SWEEP_ERROR = "sweep_error"
+_ADVICE = " Some common causes include"  # Ray's, of any death; longer than what it knows of this one
 
 
 class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
@@ -151,4 +152,4 @@ def _last_line(path: str | None) -> str:
             lines = [line.strip() for line in file if line.strip()]
     except OSError:
         return "no error file"
-    return lines[-1] if lines else "no message"
+    return lines[-1].split(_ADVICE)[0] if lines else "no message"

@@ -46,7 +46,7 @@ def ray_session(job: Job) -> Iterator[int]:
         where: dict[str, Any] = {"runtime_env": {"env_vars": s3_place(os.environ)}}
     else:
         where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **where)
+    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **where)
     before = (
         signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
 from examples import quick
-from segsweep.core.rungs import goes_on, milestones, rank
+from segsweep.core.rungs import Ranking, goes_on, milestones
 
 VALUES = st.one_of(st.floats(0, 1), st.integers(0, 8).map(lambda eighths: eighths / 8))
 
@@ -139,14 +139,13 @@ def test_decisions_are_those_of_rays_asha(seed, grace, factor, decimals):
     ],
 )
 def test_rank_is_the_mean_place_among_equals(value, group, expected):
-    assert rank(value, dict(enumerate(group))) == expected
+    assert Ranking(group).rank(value) == expected
 
 
 @quick
 @given(st.lists(VALUES, min_size=1))
 def test_rank_agrees_with_places_in_sorted_order(values):
-    group = dict(enumerate(values))
     for value, places in itertools.groupby(enumerate(sorted(values), start=1), key=lambda item: item[1]):
         found = [place for place, _ in places]
-        assert rank(value, group) == pytest.approx(sum(found) / len(found) / len(values))
-    assert sum(rank(value, group) for value in values) == pytest.approx((len(values) + 1) / 2)
+        assert Ranking(values).rank(value) == pytest.approx(sum(found) / len(found) / len(values))
+    assert sum(Ranking(values).rank(value) for value in values) == pytest.approx((len(values) + 1) / 2)
