@@ -156,10 +156,7 @@ def _loader_workers(task: TrialTask) -> int:
 
 
 def _amp(uses_gpu: bool) -> str | bool:
-    """bf16 where the GPU has it: Ultralytics' fp16 check downloads a model, which a cluster node cannot.
-
-    The GPU side is untested.
-    """
+    """bf16 where the GPU has it: Ultralytics' fp16 check downloads a model, which a cluster node cannot."""
     if not uses_gpu:
         return False
     import torch  # noqa: PLC0415 - asked only where there is a GPU
