@@ -29,8 +29,9 @@ from segsweep.training.weights import gather_weights
 
 logger = logging.getLogger(__name__)
 
-# On the CPU a repeated epoch has the same bits. On a GPU kernels add up in no fixed order: losses agree to a few
-# percent at first, and metrics of a small validation split jump by more than that.
+# On the CPU a repeated epoch has the same bits. On one H100 it had, too (docs/gpu.md), but a replay may meet another
+# GPU or driver, whose kernels round differently: losses agree to a few percent at first, and metrics of a small
+# validation split jump by more than that.
 _GPU_RELATIVE, _GPU_ABSOLUTE = 0.05, 0.02
 _NOT_COMPARED = ("epoch", "seconds")
 

@@ -6,7 +6,7 @@ What differs from upstream, and nothing else does:
   (from `final_eval`) does not happen.
 - What an epoch shows is a function of (seed, epoch), see `segsweep.training.samples`, so that a restart at an epoch
   boundary draws the same numbers, whatever the number of loader workers. On the CPU this is exact to the bit; on a GPU
-  the pictures and their order are the same, and kernels that add up in no fixed order round differently.
+  the pictures and their order are the same, and docs/gpu.md says how far the rest was seen to be.
 - Gradient accumulation is counted here, because upstream keeps the count in a local variable that a restart loses.
 - Where the GPU's memory does not suffice, training ends; upstream goes on in the middle of the epoch with half the
   batch, with weights that no other run would have.
