@@ -4,6 +4,7 @@ FAULTS is a folder. Each file `<trial>-<report>-<n>` in it is one fault, met onc
 says which. This file's class reaches the workers because it is of `__main__`, which Ray pickles by value.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -46,11 +47,9 @@ class Faulty(SweepTrainable):
         raise RuntimeError("planted")
 
     def _reported(self):
-        """Epochs that the run's metrics hold: a worker that goes on after another starts there."""
+        """Epochs that the driver has heard of: a worker that goes on after another starts there."""
         record = self.config["record"]
         path = Path(self._context.run_uri) / "trials" / record["directory"] / "trial.json"
-        import json
-
         return json.loads(path.read_text())["epoch"]
 
 

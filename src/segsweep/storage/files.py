@@ -104,6 +104,17 @@ def disk_errors(where: str, needed_bytes: int | None = None) -> Iterator[None]:
         raise _told(exc, where, needed_bytes) from exc
 
 
+def node_error(exc: OSError, cache_dir: Path) -> StorageError:
+    """What an `OSError` in the middle of training means: a fault of the node, a full disk say, and not of the trial.
+
+    Args:
+        exc: It need not say on which file it met it.
+        cache_dir: The node's cache, where a trial works.
+    """
+    told = _told(exc, str(cache_dir), None)
+    return told if isinstance(told, NoSpaceError) else StorageError(f"{cache_dir}: this node's disk failed: {exc}")
+
+
 def _told(exc: OSError, where: str, needed_bytes: int | None) -> StorageError:
     reason = exc.strerror or str(exc)
     if isinstance(exc, FileNotFoundError):

@@ -18,7 +18,7 @@ from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DatasetError, Problem, RunError, StorageError
 from segsweep.process import import_once, keep_freed_memory
 from segsweep.storage import layout
-from segsweep.storage.files import disk_errors
+from segsweep.storage.files import disk_errors, node_error
 from segsweep.storage.local import LocalStore
 from segsweep.storage.opening import open_store
 from segsweep.storage.run_folder import RunFolder, RunInfo
@@ -212,6 +212,8 @@ def _train(task: TrialTask, report: Callable[[Row], None], cache_dir: Path) -> s
         pass
     except (DatasetError, StorageError):
         raise
+    except OSError as exc:
+        raise node_error(exc, cache_dir) from exc
     except Exception as exc:  # noqa: BLE001 - the trial boundary: what a worker would tell the driver
         return f"{type(exc).__name__}: {exc}"
     return ""

@@ -89,8 +89,8 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         lock.write(lambda plain: RunFolder(plain).write_info(info))  # last: with it, there is a run to go on with
         context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation)
         ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
-        _forgive(ledger, job.job.max_failures)
         allowance = _allowance(job.job)
+        _forgive(ledger, job.job.max_failures, allowance)
         if _has_work(ledger, allowance):
             with _session(folder, changed):
                 _run(job, context, ledger, lost, console)
@@ -124,10 +124,10 @@ def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Ev
             module.run_trials(session, console)
 
 
-def _forgive(ledger: Ledger, most: int) -> None:
+def _forgive(ledger: Ledger, most: int, allowance: Allowance) -> None:
     """Trials whose failing alike has ended an earlier session are tried again: their cause may be mended."""
     row = failed_alike(ledger.records)
-    if len(row) >= most:
+    if len(row) >= most and not allowance.gpu_time_is_spent(ledger):  # without time, why they failed is kept
         for record in row:
             ledger.set_status(record.trial_id, Status.PENDING)
 

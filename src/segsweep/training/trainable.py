@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -14,11 +13,11 @@ from ray import tune
 from segsweep.core.failures import DIVERGED
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.errors import DatasetError, DivergedError, NoSpaceError, StorageError
+from segsweep.errors import DatasetError, DivergedError, StorageError
 from segsweep.process import import_once, keep_freed_memory, release_memory
 from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
-from segsweep.storage.files import disk_errors
+from segsweep.storage.files import node_error
 from segsweep.storage.opening import vouch
 from segsweep.training.rendezvous import SteppedTraining
 from segsweep.training.task import SweepContext, TrialTask
@@ -49,8 +48,8 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         except (DatasetError, StorageError) as exc:
             return {SWEEP_ERROR: exc}
         except OSError as exc:
-            # A fault of the node, a full disk say, and not of the trial: failing the trial would burn the budget.
-            return {SWEEP_ERROR: _disk_error(exc, self._context.cache_dir)}
+            # Failing the trial would burn the budget.
+            return {SWEEP_ERROR: node_error(exc, self._context.cache_dir)}
         except Exception as exc:  # noqa: BLE001 - the trial boundary: one trial fails, the sweep goes on
             failure = DIVERGED if isinstance(exc, DivergedError) else type(exc).__name__
             return {TRIAL_ERROR: f"{type(exc).__name__}: {exc}", FAILURE: failure}
@@ -93,17 +92,6 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
         if threading.current_thread() is threading.main_thread():  # only there may it be set, and Ray calls us there
             signal.signal(signal.SIGTERM, leave)
-
-
-def _disk_error(exc: OSError, cache_dir: Path) -> StorageError:
-    """What the user is told; a full disk with how much is free."""
-    try:
-        with disk_errors(str(cache_dir)):
-            raise exc
-    except NoSpaceError as told:
-        return told
-    except StorageError:
-        return StorageError(f"{cache_dir}: this node's disk failed: {exc}")
 
 
 def trainable(context: SweepContext, resources: Callable[[Mapping[str, Any]], Any]) -> Any:

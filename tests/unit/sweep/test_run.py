@@ -1,10 +1,12 @@
 """What a driver does before its first trial and after its last."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from examples import a_job, a_trial, an_ended_trial
+from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
 from segsweep.errors import InterruptedSweepError, RunError, StorageError
@@ -20,8 +22,14 @@ def failed(number, failure="OSError"):
 @pytest.mark.parametrize(("most", "status"), [(2, Status.PENDING), (3, Status.FAILED)])
 def test_a_row_of_failures_that_ended_a_session_is_tried_again(most, status):
     ledger = Ledger(a_job().job.horizon, [failed(1, "ValueError"), failed(2), failed(3)])
-    _forgive(ledger, most)
+    _forgive(ledger, most, Allowance(9, None))
     assert [record.status for record in ledger.records] == [Status.FAILED, status, status]
+
+
+def test_a_row_keeps_its_reasons_where_no_gpu_time_is_left_to_try_again():
+    ledger = Ledger(a_job().job.horizon, [replace(failed(1), gpu_seconds=60.0), failed(2)])
+    _forgive(ledger, 2, Allowance(9, 60.0))
+    assert [record.error for record in ledger.records] == ["why", "why"]
 
 
 def test_a_row_that_was_broken_is_not_tried_again():
@@ -29,7 +37,7 @@ def test_a_row_that_was_broken_is_not_tried_again():
     ledger = Ledger(a_job().job.horizon, [failed(1), failed(2)])
     ledger.put(done)
     ledger.set_status("t0003", Status.STOPPED)
-    _forgive(ledger, 2)
+    _forgive(ledger, 2, Allowance(9, None))
     assert [record.status for record in ledger.records[:2]] == [Status.FAILED, Status.FAILED]
 
 
