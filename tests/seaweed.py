@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
@@ -44,12 +44,17 @@ class SeaweedServer:
         access_key: The only key that may do anything.
         secret_key: Its secret.
         bucket: The bucket that is there.
+        folder: Holds its data and its log.
+        command: Starts it.
     """
 
     endpoint: str
     access_key: str
     secret_key: str
     bucket: str
+    folder: Path
+    command: tuple[str, ...]
+    _running: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -64,6 +69,37 @@ class SeaweedServer:
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": "127.0.0.1",
         }
+
+    def start(self) -> None:
+        """Start the process, on the data that a stopped one has left; it answers when this returns.
+
+        Raises:
+            RuntimeError: It is not ready after 30 seconds; its log is in the message.
+        """
+        keys = {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+        with self._log.open("ab") as output:
+            process = subprocess.Popen(
+                self.command,
+                env={**keys, "HOME": str(self.folder)},
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - takes no lock that another thread may hold
+            )
+        self._running.append(process)
+        _wait_until_ready(self, process, self._log)
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End the process with a signal; nobody listens when this returns."""
+        while self._running:
+            process = self._running.pop()
+            process.send_signal(number)
+            process.wait()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "weed.log"
 
     def uri(self, *names: str) -> str:
         """`s3://bucket/name/...`."""
@@ -89,28 +125,14 @@ def seaweed_server(folder: Path) -> Iterator[SeaweedServer]:
     names = [f"{service}.{port}" for service in _SERVICES for port in ("port", "port.grpc")]
     ports = dict(zip(names, _free_ports(len(names)), strict=True))
     endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    server = SeaweedServer(endpoint, "segsweep-test", uuid.uuid4().hex, BUCKET)
-    log = folder / "weed.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [binary, "mini", *(f"-{name}={value}" for name, value in {**_OPTIONS, **ports, "dir": folder}.items())],
-            env={
-                "AWS_ACCESS_KEY_ID": server.access_key,
-                "AWS_SECRET_ACCESS_KEY": server.secret_key,
-                "HOME": str(folder),
-            },
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - takes no lock that another thread may hold
-        )
+    options = {**_OPTIONS, **ports, "dir": folder}
+    command = (binary, "mini", *(f"-{name}={value}" for name, value in options.items()))
+    server = SeaweedServer(endpoint, "segsweep-test", uuid.uuid4().hex, BUCKET, folder, command)
     try:
-        _wait_until_ready(server, process, log)
+        server.start()
         yield server
     finally:
-        process.kill()  # nothing in it is worth a clean shutdown
-        process.wait()
+        server.stop(signal.SIGKILL)  # nothing in it is worth a clean shutdown
         for port in ports.values():
             for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
                 leftover.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ SegsweepError
 │   └── ConflictError                a conditional write lost: somebody else wrote first
 ├── RunError                exit 4   a sweep cannot start, go on or end
 │   ├── RunLockedError               another driver owns the run
+│   ├── DamagedRunError      exit 3  files of the run are missing, foreign or truncated
 │   ├── TrialError                   one trial failed; the sweep goes on
 │   │   └── DivergedError            the trial's loss became NaN or infinite: its hyperparameters do not train
 │   └── InterruptedSweepError        stopped by the user or the budget; the same command goes on
@@ -127,6 +128,12 @@ class RunError(SegsweepError):
 
 class RunLockedError(RunError):
     """Another driver owns the run."""
+
+
+class DamagedRunError(RunError):
+    """Files of the run are missing, foreign or truncated, and nothing that remains can replace them."""
+
+    exit_code = 3
 
 
 class TrialError(RunError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from shell import REPO, Shell, wait_until
@@ -182,4 +183,26 @@ def test_a_driver_that_gets_sigterm_ends_interrupted_and_goes_on(make_sweep: Mak
     assert sweep.shell.facts("status", sweep.run)["state"] == "INTERRUPTED"
     code, said = sweep.go_on()
     assert code == 0, said
+    assert sweep.epochs("t0001") == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("process", "name"), [("raylet", "raylet"), ("gcs_server", "GCS")])
+def test_a_driver_whose_ray_is_killed_ends_in_words_and_goes_on(make_sweep: MakeSweep, process: str, name: str) -> None:
+    sweep = make_sweep(f"without-{name}", 2, 4, "--set", "concurrency=1")
+    sweep.plan([])
+    with sweep.start() as driver:
+        wait_until(lambda: any(one["epoch"] for one in sweep.records().values()), 120, "an epoch")
+        (lost,) = [one for one in psutil.Process(driver.pid).children() if one.name() == process]
+        lost.kill()
+        said, _ = driver.communicate(timeout=120)
+    assert driver.returncode == 4, said
+    assert f"Ray's {name} has died (killed, or out of memory); nothing is lost, the same command goes on" in " ".join(
+        said.split()
+    )
+    assert "state-dump" not in said
+    assert "Traceback" not in said
+    assert sweep.shell.facts("status", sweep.run)["state"] == "INTERRUPTED"
+    code, said = sweep.go_on()
+    assert code == 0, said
+    assert [record["epoch"] for record in sweep.records().values()] == [4, 4]
     assert sweep.epochs("t0001") == [1, 2, 3, 4]

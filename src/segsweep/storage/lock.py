@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Self
 
-from segsweep.errors import ConflictError, Problem, RunError, RunLockedError, StorageError
+from segsweep.errors import ConflictError, DamagedRunError, Problem, RunLockedError, StorageError
 from segsweep.storage import layout
 from segsweep.storage.owner import (
     MISSED_HEARTBEATS,
@@ -47,7 +47,7 @@ class RunLock:
 
     Raises:
         RunLockedError: On entry: another driver owns the run and lives.
-        RunError: On entry: `lock.json` is not a lock record.
+        DamagedRunError: On entry: `lock.json` is not a lock record.
         StorageError: On entry: the lock cannot be read or written.
     """
 
@@ -202,6 +202,6 @@ class RunLock:
         """Version of the lock if it names this session."""
         try:
             found = read_owner_versioned(self._store)
-        except RunError:  # not even a lock record
+        except DamagedRunError:  # not even a lock record
             return None
         return found[1] if found and found[0].session == self._owner.session else None

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from segsweep.errors import NotFoundError, Problem, RunError
+from segsweep.errors import DamagedRunError, NotFoundError, Problem
 from segsweep.storage import layout
 from segsweep.storage.store import Store
 
@@ -80,7 +80,7 @@ def read_owner(store: Store) -> Owner | None:
         store: The run's folder.
 
     Raises:
-        RunError: `lock.json` is not a lock record.
+        DamagedRunError: `lock.json` is not a lock record.
         StorageError: It cannot be read.
     """
     found = read_owner_versioned(store)
@@ -97,7 +97,7 @@ def read_owner_versioned(store: Store) -> tuple[Owner, str] | None:
         return _owner_from(json.loads(data)), version
     except (KeyError, TypeError, ValueError) as exc:
         fix = "if no sweep of this run goes on, remove it"
-        raise RunError(Problem(f"{store.uri}/{layout.LOCK}", f"is not a lock record: {exc!r}", fix=fix)) from exc
+        raise DamagedRunError(Problem(f"{store.uri}/{layout.LOCK}", f"is not a lock record: {exc!r}", fix=fix)) from exc
 
 
 def dump_owner(owner: Owner) -> bytes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segsweep.core.trials import TrialRecord
-from segsweep.errors import NotFoundError, Problem, RunError
+from segsweep.errors import DamagedRunError, NotFoundError, Problem, RunError
 from segsweep.storage import layout
 from segsweep.storage.store import Store
 
@@ -65,6 +65,7 @@ class RunFolder:
 
         Raises:
             RunError: There is no run here, or it was written by a schema this version does not know.
+            DamagedRunError: The file is not a run record.
         """
         where = f"{self.store.uri}/{layout.RUN}"
         try:
@@ -74,19 +75,20 @@ class RunFolder:
                 Problem(where, "no run is here", fix="name the run's folder, <storage>/<name> of the job")
             ) from exc
         except ValueError as exc:
-            raise RunError(Problem(where, "is not JSON", fix="restore the file from a backup")) from exc
-        if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-            found = data.get("schema") if isinstance(data, dict) else type(data).__name__
+            raise DamagedRunError(Problem(where, "is not JSON", fix="restore the file from a backup")) from exc
+        if not isinstance(data, dict) or type(data.get("schema")) is not int:
+            raise DamagedRunError(Problem(where, "is not a run record: it has no schema"))
+        found = data.pop("schema")
+        if found != SCHEMA:
             raise RunError(Problem(where, f"this version reads schema {SCHEMA}", "schema", str(found), _UPDATE))
-        del data["schema"]
         try:
             info = RunInfo(**data)
         except TypeError as exc:
-            raise RunError(Problem(where, f"is not a run record: {exc}")) from exc
+            raise DamagedRunError(Problem(where, f"is not a run record: {exc}")) from exc
         if not isinstance(info.job, dict) or not isinstance(info.search_space, dict):
-            raise RunError(Problem(where, "is not a run record: job and search_space must be mappings"))
+            raise DamagedRunError(Problem(where, "is not a run record: job and search_space must be mappings"))
         if not isinstance(info.augmentation, dict | None):
-            raise RunError(Problem(where, "is not a run record: augmentation must be a mapping"))
+            raise DamagedRunError(Problem(where, "is not a run record: augmentation must be a mapping"))
         return info
 
     def write_info(self, info: RunInfo) -> None:
@@ -97,7 +99,7 @@ class RunFolder:
         """Every trial's record, in order of proposal.
 
         Raises:
-            RunError: Records are unreadable, or missing where other files of their trial are; every one is named.
+            DamagedRunError: Records are unreadable, or missing beside other files of their trial; every one is named.
         """
         there = {info.key for info in self.store.list(layout.TRIALS)}
         parts = [key.split("/") for key in there]
@@ -121,7 +123,7 @@ class RunFolder:
                 problems.append(Problem(where, rule, "directory", record.directory))
             records.append(record)
         if problems:
-            raise RunError(problems)
+            raise DamagedRunError(problems)
         return sorted(records, key=lambda record: record.number)
 
     def write_trial(self, record: TrialRecord) -> None:
@@ -132,7 +134,7 @@ class RunFolder:
         """The trial's epochs, oldest first: column name -> value; empty before the first epoch.
 
         Raises:
-            RunError: The file is not a table of numbers.
+            DamagedRunError: The file is not a table of numbers.
         """
         key = layout.trial_key(record.directory, layout.TRIAL_METRICS)
         try:
@@ -141,7 +143,7 @@ class RunFolder:
         except NotFoundError:
             return []
         except (csv.Error, TypeError, ValueError) as exc:
-            raise RunError(Problem(f"{self.store.uri}/{key}", f"is not a table of numbers: {exc}")) from exc
+            raise DamagedRunError(Problem(f"{self.store.uri}/{key}", f"is not a table of numbers: {exc}")) from exc
 
 
 def _dump(data: Mapping[str, Any]) -> bytes:

@@ -15,6 +15,9 @@ import ray
 from segsweep.config.job import Job
 from segsweep.storage.retrying import PATIENCE_VARIABLE
 from segsweep.sweep.check import cluster_address
+from segsweep.sweep.ray_watch import ray_kept_quiet, rays_processes, watching
+
+logger = logging.getLogger(__name__)
 
 # Where S3 is, and how long it is waited for. Ray Tune itself hands the keys on; no more of them in Ray's logs, where
 # every environment is written down.
@@ -46,16 +49,23 @@ def ray_session(job: Job) -> Iterator[int]:
         where: dict[str, Any] = {"runtime_env": {"env_vars": s3_place(os.environ)}}
     else:
         where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
-    ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **where)
-    before = (
-        signal.signal(signal.SIGTERM, _interrupt) if threading.current_thread() is threading.main_thread() else None
-    )
-    try:
-        yield job.concurrency or capacity(job, ray.cluster_resources())
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-        ray.shutdown()
+    is_main = threading.current_thread() is threading.main_thread()  # only there may signals be handled
+    with ray_kept_quiet():
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **where)
+        before = signal.signal(signal.SIGTERM, _interrupt) if is_main else None
+        try:
+            with watching(rays_processes() if is_main else {}, _end):
+                yield job.concurrency or capacity(job, ray.cluster_resources())
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+            ray.shutdown()
+
+
+def _end(name: str) -> None:
+    """End the session like Ctrl-C because a process of Ray is gone; told first, for Ray may not let it end in order."""
+    logger.error("Ray's %s has died (killed, or out of memory); nothing is lost, the same command goes on", name)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # even where it waits in a system call
 
 
 def s3_place(environment: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.dataset.bundles.manifest import read_manifest
 from segsweep.dataset.bundles.naming import resolve_bundle
-from segsweep.errors import InterruptedSweepError, Problem, RunError, StorageError
+from segsweep.errors import DamagedRunError, InterruptedSweepError, Problem, RunError, StorageError
 from segsweep.process import import_once
 from segsweep.storage import layout
 from segsweep.storage.lock import RunLock
@@ -68,6 +68,7 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         ConfigError, DatasetError, StorageError: The job cannot be started.
         RunError: Another driver owns the run, the job has changed in a way that a run cannot follow, or every trial
             has failed.
+        DamagedRunError: Files of the run are missing or unreadable.
         InterruptedSweepError: Ctrl-C or SIGTERM; the same command goes on.
     """
     bundle_uri = resolve_bundle(job.job.dataset)
@@ -110,7 +111,7 @@ def _changes(folder: RunFolder, job: JobFile, digest: str, where: str) -> list[s
     if any(True for _ in store.list(layout.TRIALS)):
         # Without it nobody can tell whether these trials are of the same job.
         fix = "restore it from a backup, or give the job another name"
-        raise RunError(Problem(f"{store.uri}/{layout.RUN}", "is missing where trials are", fix=fix))
+        raise DamagedRunError(Problem(f"{store.uri}/{layout.RUN}", "is missing where trials are", fix=fix))
     return []
 
 

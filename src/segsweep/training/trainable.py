@@ -13,7 +13,7 @@ from ray import tune
 from segsweep.core.failures import DIVERGED
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.errors import DatasetError, DivergedError, StorageError
+from segsweep.errors import ConfigError, DatasetError, DivergedError, StorageError
 from segsweep.process import import_once, keep_freed_memory, release_memory
 from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.search.searcher import ours
@@ -27,25 +27,21 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
     """Trains trials one after another in one worker process, each with a fresh model."""
 
     def setup(self, config: Mapping[str, Any], context: SweepContext) -> None:
-        """Start the trial that the configuration names.
+        """Take the trial that the configuration names; it starts with its first step.
 
         Args:
             config: Holds the trial's record.
             context: The sweep's part of the task.
         """
         self._context = context
-        prepare_ultralytics(context.cache_dir)
-        keep_freed_memory()
-        vouch()  # the driver has read the run from there
-        import_once("segsweep.training.trial")  # Ultralytics, which must find the prepared environment
-        self._training = self._begin(ours(config))
-        self._leave_on_sigterm()
+        self._record = ours(config)
+        self._training: SteppedTraining | None = None  # not here: what is raised here looks to Ray like a dead worker
 
     def step(self) -> dict[str, Any]:
         """Train to the next report; what keeps a trial or the sweep from going on is said in place of metrics."""
         try:
-            row = self._training.next_row()
-        except (DatasetError, StorageError) as exc:
+            row = self._started().next_row()
+        except (ConfigError, DatasetError, StorageError) as exc:
             return {SWEEP_ERROR: exc}
         except OSError as exc:
             # Failing the trial would burn the budget.
@@ -59,15 +55,27 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
 
     def reset_config(self, new_config: Mapping[str, Any]) -> bool:
         """Go on with another trial in this process: importing torch again would cost seconds."""
-        self._training.stop()
-        del self._training
+        self.cleanup()
+        self._training = None
         release_memory()  # or the model would live on beside the next one's
-        self._training = self._begin(ours(new_config))
+        self._record = ours(new_config)
         return True
 
     def cleanup(self) -> None:
         """End the trial where it waits."""
-        self._training.stop()
+        if self._training is not None:
+            self._training.stop()
+
+    def _started(self) -> SteppedTraining:
+        """The trial's training; the process is prepared for its first."""
+        if self._training is None:
+            prepare_ultralytics(self._context.cache_dir)
+            keep_freed_memory()
+            vouch()  # the driver has read the run from there
+            import_once("segsweep.training.trial")  # Ultralytics, which must find the prepared environment
+            self._training = self._begin(self._record)
+            self._leave_on_sigterm()
+        return self._training
 
     def _begin(self, record: TrialRecord) -> SteppedTraining:
         from segsweep.training.trial import train_trial  # noqa: PLC0415 - the driver, which loads this module, need not
@@ -83,7 +91,7 @@ class SweepTrainable(tune.Trainable):  # type: ignore[misc]
         before = signal.getsignal(signal.SIGTERM)
 
         def leave(number: int, frame: FrameType | None) -> None:
-            self._training.stop()
+            self.cleanup()
             if callable(before):
                 before(number, frame)
             else:

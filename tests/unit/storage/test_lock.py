@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from segsweep.errors import ConflictError, RunError, RunLockedError, UnreachableError
+from segsweep.errors import ConflictError, DamagedRunError, RunLockedError, UnreachableError
 from segsweep.storage import layout
 from segsweep.storage.local import LocalStore
 from segsweep.storage.lock import Owner, RunLock, read_owner
@@ -309,6 +309,6 @@ def test_refreshing_does_not_wait_for_retries(tmp_path: Path, clock: Clock) -> N
 
 def test_a_lock_that_is_no_lock_record_refuses_the_run(store: LocalStore, clock: Clock) -> None:
     store.write(layout.LOCK, b"{}")
-    with pytest.raises(RunError, match="is not a lock record"), lock(store, clock):
+    with pytest.raises(DamagedRunError, match="is not a lock record"), lock(store, clock):
         pass
     assert store.read(layout.LOCK) == b"{}"

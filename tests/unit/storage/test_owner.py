@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from segsweep.errors import RunError
+from segsweep.errors import DamagedRunError
 from segsweep.storage import layout
 from segsweep.storage.local import LocalStore
 from segsweep.storage.owner import Owner, dump_owner, read_owner, this_process
@@ -87,5 +87,5 @@ def test_a_lock_of_a_newer_version_is_read(tmp_path: Path) -> None:
 def test_a_lock_that_is_no_lock_record_is_told(data: bytes, tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.write(layout.LOCK, data)
-    with pytest.raises(RunError, match=r"lock\.json: is not a lock record"):
+    with pytest.raises(DamagedRunError, match=r"lock\.json: is not a lock record"):
         read_owner(store)

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from examples import a_job, a_trial
-from segsweep.errors import RunError
+from segsweep.errors import DamagedRunError, RunError
 from segsweep.storage import layout
 from segsweep.storage.local import LocalStore
 from segsweep.storage.run_folder import RunFolder, RunInfo
@@ -50,7 +50,7 @@ def test_a_run_keeps_its_transforms_and_one_of_an_older_version_has_none(folder)
     write(folder, "run.json", {"schema": 1, **old})
     assert folder.read_info() == an_info()
     write(folder, "run.json", {"schema": 1, **old, "augmentation": [3]})
-    with pytest.raises(RunError, match="augmentation must be a mapping"):
+    with pytest.raises(DamagedRunError, match="augmentation must be a mapping"):
         folder.read_info()
 
 
@@ -70,9 +70,8 @@ INFO = {"schema": 1, **vars(an_info())}
         (b"", "is not JSON (restore the file from a backup)"),
         (b'{"schema": 1, "na', "is not JSON (restore the file from a backup)"),
         (b"\xff\xfe\xff", "is not JSON (restore the file from a backup)"),
-        ([], "schema = list: this version reads schema 1"),
-        ({}, "schema = None: this version reads schema 1"),
-        ({**INFO, "schema": 2}, "schema = 2: this version reads schema 1"),
+        ([], "is not a run record: it has no schema"),
+        ({}, "is not a run record: it has no schema"),
         ({"schema": 1, "name": "x"}, "is not a run record: RunInfo.__init__() missing 7 required positional arguments"),
         ({**INFO, "mood": 1}, "is not a run record: RunInfo.__init__() got an unexpected keyword argument 'mood'"),
         ({**INFO, "job": []}, "is not a run record: job and search_space must be mappings"),
@@ -81,9 +80,17 @@ INFO = {"schema": 1, **vars(an_info())}
 )
 def test_what_is_no_run_is_told_in_words(folder, content, message):
     write(folder, layout.RUN, content)
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(DamagedRunError) as caught:
         folder.read_info()
     assert str(caught.value).startswith(f"{folder.store.uri}/run.json: {message}")
+
+
+@pytest.mark.parametrize("schema", [0, 2])
+def test_a_run_of_another_schema_is_whole_but_not_ours_to_read(folder, schema):
+    write(folder, layout.RUN, {**INFO, "schema": schema})
+    with pytest.raises(RunError, match=f"schema = {schema}: this version reads schema 1.*use the version") as caught:
+        folder.read_info()
+    assert caught.value.exit_code == 4
 
 
 def test_trials_come_back_whole_and_in_order_of_proposal(folder):
@@ -131,7 +138,7 @@ def test_every_unreadable_record_is_named_at_once(folder):
     }
     for name, (content, _) in broken.items():
         write(folder, f"trials/{name}/trial.json", content)
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(DamagedRunError) as caught:
         folder.read_trials()
     lines = str(caught.value).splitlines()
     assert len(lines) == len(broken)
@@ -155,12 +162,12 @@ def test_metrics_come_back_as_numbers_by_column(folder):
 def test_metrics_that_are_no_numbers_are_named(folder, content):
     record = a_trial()
     write(folder, layout.trial_key(record.directory, "metrics.csv"), content)
-    with pytest.raises(RunError, match=r"n-lr0=0.01-t0001/metrics.csv: is not a table of numbers"):
+    with pytest.raises(DamagedRunError, match=r"n-lr0=0.01-t0001/metrics.csv: is not a table of numbers"):
         folder.read_metrics(record)
 
 
 def test_a_trial_whose_record_is_gone_is_told_not_forgotten(folder):
     folder.write_trial(a_trial(1))
     folder.store.write("trials/n-lr0=0.01-t0002/metrics.csv", b"epoch")
-    with pytest.raises(RunError, match=r"t0002/trial\.json: is missing \(restore it from a backup, or move"):
+    with pytest.raises(DamagedRunError, match=r"t0002/trial\.json: is missing \(restore it from a backup, or move"):
         folder.read_trials()

@@ -9,7 +9,7 @@ from examples import a_job, a_trial, an_ended_trial
 from segsweep.core.allowance import Allowance
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
-from segsweep.errors import InterruptedSweepError, RunError, StorageError
+from segsweep.errors import DamagedRunError, InterruptedSweepError, RunError, StorageError
 from segsweep.storage.local import LocalStore
 from segsweep.storage.run_folder import RunFolder
 from segsweep.sweep.run import _changes, _forgive, _session
@@ -45,7 +45,7 @@ def test_trials_without_their_run_are_not_taken_for_ones_own(tmp_path):
     folder = RunFolder(LocalStore(tmp_path))
     assert _changes(folder, a_job(), "digest", "job.yaml") == []
     folder.write_trial(a_trial(1))
-    with pytest.raises(RunError, match=r"run\.json.*is missing where trials are \(restore it"):
+    with pytest.raises(DamagedRunError, match=r"run\.json.*is missing where trials are \(restore it"):
         _changes(folder, a_job(), "digest", "job.yaml")
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from examples import a_trial
 from segsweep.errors import DatasetError, DivergedError, NoSpaceError, StorageError, TrialError
 from segsweep.search.scheduler import FAILURE, SWEEP_ERROR, TRIAL_ERROR
 from segsweep.training.trainable import SweepTrainable
@@ -42,6 +43,15 @@ def test_a_failing_disk_is_the_nodes_fault_and_fails_no_trial():
     assert isinstance(told[SWEEP_ERROR], NoSpaceError)
     assert "No space left on device" in str(told[SWEEP_ERROR])
     assert "run the same command again" in str(told[SWEEP_ERROR])
+
+
+def test_a_node_that_cannot_even_prepare_itself_fails_no_trial(tmp_path):
+    (tmp_path / "cache").write_text("a file where the node's cache should be")
+    trainable = SweepTrainable.__new__(SweepTrainable)
+    trainable.setup({"record": a_trial().to_json()}, SimpleNamespace(cache_dir=tmp_path / "cache"))
+    told = trainable.step()
+    assert list(told) == [SWEEP_ERROR]
+    assert str(tmp_path / "cache") in str(told[SWEEP_ERROR])
 
 
 def test_another_failure_of_the_disk_is_the_nodes_fault_too():
