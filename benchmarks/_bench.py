@@ -88,12 +88,21 @@ class Bench:
 
 def begin(doc: str | None, argv: Sequence[str] | None, rounds: int) -> Bench:
     """Parse what every benchmark takes, and print the machine."""
+    return begin_with(arguments(doc, rounds).parse_args(argv))
+
+
+def arguments(doc: str | None, rounds: int) -> argparse.ArgumentParser:
+    """What every benchmark takes."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="folder for data and runs")
     parser.add_argument("--rounds", type=int, default=rounds, help="times that every side is measured")
     parser.add_argument("--quick", action="store_true", help="smoke test: one short round")
     parser.add_argument("--together", action="store_true", help="overhead.py: both sides at once, for a busy machine")
-    args = parser.parse_args(argv)
+    return parser
+
+
+def begin_with(args: argparse.Namespace) -> Bench:
+    """Print the machine."""
     args.work.mkdir(parents=True, exist_ok=True)
     print(f"machine: {this_machine()}, load average {load_average()}, commit {_commit()}")
     return Bench(args.work.absolute(), 1 if args.quick else args.rounds, args.quick, args.together)
