@@ -7,8 +7,10 @@ them. Everything between the run's folder and the report is real.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,13 +133,28 @@ def _write_trial(run: RunFolder, number: int, trial: FakeTrial) -> None:
     run.store.write(layout.trial_key(record.directory, layout.TRIAL_METRICS), ("\n".join(rows) + "\n").encode())
     if trial.status is Status.FAILED:
         return
-    weights = json.dumps({"trial": trial_id, "test": trial.test, "p50_ms": trial.p50_ms}).encode()
+    weights = fake_weights({"trial": trial_id, "test": trial.test, "p50_ms": trial.p50_ms})
     run.store.write(layout.trial_key(record.directory, layout.TRIAL_BEST), weights)
     for index in range(3):
         picture = np.full((80, 120, 3), 60 * index + 40, np.uint8)
         cv2.circle(picture, (60, 40), 20 + 5 * index, (40, 200, 120), -1)
         data = cv2.imencode(".jpg", picture)[1].tobytes()
         run.store.write(layout.trial_key(record.directory, layout.prediction_name(f"scene{index}")), data)
+
+
+def fake_weights(facts: Mapping[str, Any]) -> bytes:
+    """A zip archive, as torch writes them, that knows what the fake tools will find."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("facts.json"), json.dumps(facts))  # without the time: same facts, same bytes
+    return buffer.getvalue()
+
+
+def facts_of(weights: Path) -> dict[str, Any]:
+    """Inverse of `fake_weights`."""
+    with zipfile.ZipFile(weights) as archive:
+        facts: dict[str, Any] = json.loads(archive.read("facts.json"))
+    return facts
 
 
 def _accuracy(trial: FakeTrial, epoch: int) -> float:
@@ -168,7 +185,7 @@ class FakeInstruments:
     others_cpus: float = 0.0
 
     def evaluate(self, weights: Path, data: Path, plan: EvaluationPlan, progress: Callable[[str], None]) -> Evaluation:
-        said = json.loads(weights.read_text())
+        said = facts_of(weights)
         self.calls.append(f"evaluate {said['trial']}")
         value = said["test"]
         classes = tuple(ClassAccuracy(name, 5, value, min(1.0, 1.4 * value), value) for name in plan.classes)
@@ -177,7 +194,7 @@ class FakeInstruments:
 
     def export(self, weights: Path, out: Path, imgsz: int) -> ExportedModel:
         data = weights.read_bytes()
-        self.calls.append(f"export {json.loads(data)['trial']}")
+        self.calls.append(f"export {facts_of(weights)['trial']}")
         out.write_bytes(data)
         return ExportedModel(out, hashlib.sha256(data).hexdigest(), len(data), imgsz)
 
@@ -185,7 +202,7 @@ class FakeInstruments:
         self, models: Mapping[str, Path], images: Sequence[Path], plan: LatencyPlan, progress: Callable[[str], None]
     ) -> dict[str, Latency]:
         self.calls.append(f"time {' '.join(models)}")
-        return {name: self._latency(json.loads(path.read_text())["p50_ms"], plan) for name, path in models.items()}
+        return {name: self._latency(facts_of(path)["p50_ms"], plan) for name, path in models.items()}
 
     def _latency(self, p50: float, plan: LatencyPlan) -> Latency:
         def spread(value: float) -> Percentiles:
@@ -209,7 +226,7 @@ class FakeInstruments:
         )
 
     def parity(self, weights: Path, onnx: Path, images: Sequence[Path], threads: int) -> Parity:
-        self.calls.append(f"parity {json.loads(weights.read_text())['trial']}")
+        self.calls.append(f"parity {facts_of(weights)['trial']}")
         return Parity(len(images), 9, 0, 4e-3, 1e-5, 4e-3, 1e-5, 0.99, 0.999)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 import segsweep
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.bundles.staging import NodeCopy
-from segsweep.errors import NotFoundError, Problem, ReportError
+from segsweep.errors import DamagedRunError, NotFoundError, Problem, ReportError
 from segsweep.inference.export import ExportedModel, Parity, export_onnx, measure_parity
 from segsweep.inference.latency import measure_interleaved
 from segsweep.inference.machine import available_cpus, this_machine
@@ -26,7 +27,7 @@ from segsweep.report.evaluate import PROTOCOL, Evaluation, EvaluationPlan, evalu
 from segsweep.report.facts import Judged
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors, written_whole
-from segsweep.storage.run_folder import RunFolder
+from segsweep.storage.run_folder import REMEDY, RunFolder
 
 Progress = Callable[[str], None]
 
@@ -126,15 +127,14 @@ class Bench:
         """The trial's best weights on this node.
 
         Raises:
-            ReportError: The trial has none.
+            DamagedRunError: The trial has none, or they are truncated or no weights at all.
         """
         key = layout.trial_key(record.directory, layout.TRIAL_BEST)
         path = self.folder / record.trial_id / layout.TRIAL_BEST
         version = path.with_suffix(".version")
         found = next((info.version for info in self.run.store.list(key) if info.key == key), None)
         if found is None:
-            fix = "choose another trial; `segsweep status` lists them"
-            raise ReportError(Problem(f"{self.run.store.uri}/{key}", "the trial has no best weights", fix=fix))
+            raise DamagedRunError(Problem(f"{self.run.store.uri}/{key}", "is missing", fix=REMEDY))
         with disk_errors(str(path)):
             if path.exists() and version.exists() and version.read_text() == found:
                 return path
@@ -144,6 +144,8 @@ class Bench:
             self.run.store.download(key, path)
         except NotFoundError as exc:
             raise ReportError(Problem(f"{self.run.store.uri}/{key}", "vanished while it was read")) from exc
+        if not zipfile.is_zipfile(path):  # as torch writes it; the directory is at its end
+            raise DamagedRunError(Problem(f"{self.run.store.uri}/{key}", "is not a whole file of weights", fix=REMEDY))
         self._keep(version, found.encode())
         return path
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from segsweep.core.front import KNEE_RULE, REFERENCE_RULE
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.environment import prepare_ultralytics
+from segsweep.errors import DamagedRunError
 from segsweep.inference.machine import this_machine
 from segsweep.inference.timings import DEFINITION
 from segsweep.report.bench import SPLIT, Bench, Instruments, Progress, ReportOptions
@@ -118,7 +119,8 @@ def open_study(
         tools: What measures.
 
     Raises:
-        RunError: There is no run, or its records are unreadable.
+        RunError: There is no run.
+        DamagedRunError: Its records are unreadable.
         DatasetError, StorageError: Its dataset cannot be staged.
     """
     tools = tools or Tools()
@@ -156,16 +158,17 @@ def build_report(
         tools: What measures.
 
     Raises:
-        RunError: There is no run, or its records are unreadable.
+        RunError: There is no run.
+        DamagedRunError: Files of it are missing or unreadable; every one is named.
         ReportError: No trial was trained to the end, or a measurement failed.
         ExportError: A model cannot be exported.
         DatasetError, StorageError: The dataset cannot be staged, or `out` not be written.
     """
     study = open_study(run_uri, cache_dir, options, tools)
+    run = study.bench.run
+    curves = read_curves(run, study.trials)  # first: what is missing is told before hours are spent
     facts = study.facts()
     study.bench.progress("drawing")
-    run = study.bench.run
-    curves = {record.trial_id: run.read_metrics(record) for record in study.trials}
     pictures = {one.trial_id: find_pictures(run, one.judged.record) for one in facts.finalists}
     files = {
         layout.REPORT_FACTS: facts.to_bytes(),
@@ -179,6 +182,23 @@ def build_report(
             with written_whole(out / name) as file:
                 file.write(data)
     return facts
+
+
+def read_curves(run: RunFolder, trials: Sequence[TrialRecord]) -> dict[str, list[dict[str, float]]]:
+    """Every trial's epochs, by its id.
+
+    Raises:
+        DamagedRunError: Some are missing or unreadable; every file is named.
+    """
+    curves, problems = {}, []
+    for record in trials:
+        try:
+            curves[record.trial_id] = run.read_metrics(record)
+        except DamagedRunError as exc:
+            problems += exc.problems
+    if problems:
+        raise DamagedRunError(problems)
+    return curves
 
 
 def _protocol(options: ReportOptions) -> Mapping[str, Any]:

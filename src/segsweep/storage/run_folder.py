@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from segsweep.core.trials import TrialRecord
+from segsweep.core.trials import Status, TrialRecord
 from segsweep.errors import DamagedRunError, NotFoundError, Problem, RunError
 from segsweep.storage import layout
 from segsweep.storage.store import Store
@@ -19,7 +19,7 @@ SCHEMA = 1
 
 _UPDATE = "use the version of segsweep that wrote it, or a newer one"
 _OF_A_TRIAL = {layout.TRIAL_RECORD, layout.TRIAL_ARGUMENTS, layout.TRIAL_METRICS, layout.TRIAL_LOG, layout.TRIAL_BEST}
-_REMEDY = "restore it from a backup, or move the trial's directory out of the run: the sweep goes on without it"
+REMEDY = "restore it from a backup, or move the trial's directory out of the run: the sweep goes on without it"
 _AT_ONCE = 16  # records read; as many as the S3 client has connections
 
 
@@ -105,7 +105,7 @@ class RunFolder:
         parts = [key.split("/") for key in there]
         directories = sorted({part[1] for part in parts if len(part) == 3 and part[2] in _OF_A_TRIAL})
         keys = [layout.trial_key(directory, layout.TRIAL_RECORD) for directory in directories]
-        problems = [Problem(f"{self.store.uri}/{key}", "is missing", fix=_REMEDY) for key in keys if key not in there]
+        problems = [Problem(f"{self.store.uri}/{key}", "is missing", fix=REMEDY) for key in keys if key not in there]
         keys = [key for key in keys if key in there]
         # Thousands of small objects: one after the other, S3 would take a minute to hand them over.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -116,7 +116,7 @@ class RunFolder:
             try:
                 record = TrialRecord.from_json(json.loads(content))
             except (KeyError, TypeError, ValueError) as exc:
-                problems.append(Problem(where, f"is not a trial record: {exc!r}", fix=_REMEDY))
+                problems.append(Problem(where, f"is not a trial record: {exc!r}", fix=REMEDY))
                 continue
             if layout.trial_key(record.directory, layout.TRIAL_RECORD) != key:
                 rule = "is the record of another directory: move the copy out of the run"
@@ -134,16 +134,23 @@ class RunFolder:
         """The trial's epochs, oldest first: column name -> value; empty before the first epoch.
 
         Raises:
-            DamagedRunError: The file is not a table of numbers.
+            DamagedRunError: The file is not a table of numbers, or has not all epochs of a trial that has succeeded.
         """
         key = layout.trial_key(record.directory, layout.TRIAL_METRICS)
+        where = f"{self.store.uri}/{key}"
         try:
-            rows = csv.DictReader(io.StringIO(self.store.read(key).decode()))
-            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+            text = csv.DictReader(io.StringIO(self.store.read(key).decode()))
+            rows = [{name: float(value) for name, value in row.items() if value} for row in text]
         except NotFoundError:
-            return []
+            rows = []
         except (csv.Error, TypeError, ValueError) as exc:
-            raise DamagedRunError(Problem(f"{self.store.uri}/{key}", f"is not a table of numbers: {exc}")) from exc
+            raise DamagedRunError(Problem(where, f"is not a table of numbers: {exc}", fix=REMEDY)) from exc
+        if (
+            record.status in (Status.COMPLETED, Status.STOPPED) and len(rows) < record.epoch
+        ):  # they are kept before it ends
+            rule = f"is missing or truncated: it has {len(rows)} epochs, the trial {record.epoch}"
+            raise DamagedRunError(Problem(where, rule, fix=REMEDY))
+        return rows
 
 
 def _dump(data: Mapping[str, Any]) -> bytes:

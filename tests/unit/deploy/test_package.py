@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from fake_run import fake_tools, write_fake_copy
+from fake_run import facts_of, fake_tools, write_fake_copy
 from segsweep.core.selection import Choice
 from segsweep.deploy.package import export_choice
 from segsweep.errors import ExportError, ReportError
@@ -37,8 +37,8 @@ def test_the_chosen_finalist_is_packaged(export, places, choice, trial_id, why):
     package = export(choice)
     assert (package.judged.record.trial_id, package.why) == (trial_id, why)
     assert sorted(path.name for path in (places / "out").iterdir()) == FILES
-    assert json.loads((places / "out" / "model.onnx").read_text())["trial"] == trial_id
-    assert json.loads((places / "out" / "model.pt").read_text())["trial"] == trial_id
+    assert facts_of(places / "out" / "model.onnx")["trial"] == trial_id
+    assert facts_of(places / "out" / "model.pt")["trial"] == trial_id
 
 
 def test_a_named_trial_may_have_been_stopped_and_is_judged_by_itself(export, places):

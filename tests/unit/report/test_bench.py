@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fake_run import FakeInstruments, FakeTrial, fake_tools, write_fake_copy, write_fake_run
-from segsweep.errors import ReportError
+from fake_run import FakeInstruments, FakeTrial, fake_tools, fake_weights, write_fake_copy, write_fake_run
+from segsweep.errors import DamagedRunError, ReportError
 from segsweep.report.bench import ReportOptions
 from segsweep.report.build import open_study
 from segsweep.storage import layout
@@ -52,7 +52,7 @@ def test_new_weights_are_measured_anew(open_again, places):
     study.facts()
     record = next(trial for trial in study.trials if trial.trial_id == "t0003")
     key = layout.trial_key(record.directory, layout.TRIAL_BEST)
-    study.bench.run.store.write(key, b'{"trial": "t0003", "test": 0.46, "p50_ms": 12.5}')
+    study.bench.run.store.write(key, fake_weights({"trial": "t0003", "test": 0.46, "p50_ms": 12.5}))
     facts = open_again(second).facts()
     assert second == ["evaluate t0003", "export t0003", "time t0002 t0003"]
     assert facts.finalists[1].judged.test.mask_map50_95 == 0.46
@@ -102,10 +102,18 @@ def test_the_image_size_is_the_trials_own_rounded_up_to_the_stride(open_again):
 
 def test_a_trial_without_weights_is_named(open_again):
     study = open_again([])
-    with pytest.raises(ReportError, match=r"t0004/best\.pt: the trial has no best weights"):
+    with pytest.raises(DamagedRunError, match=r"t0004/best\.pt: is missing \(restore it"):
         study.bench.weights(study.trials[3])
     assert not study.bench.has_weights(study.trials[3])
     assert study.bench.has_weights(study.trials[0])
+
+
+def test_weights_that_are_truncated_are_named_by_their_place_in_the_run(open_again):
+    study = open_again([])
+    key = layout.trial_key(study.trials[0].directory, layout.TRIAL_BEST)
+    study.bench.run.store.write(key, study.bench.run.store.read(key)[:-30])
+    with pytest.raises(DamagedRunError, match=rf"{study.bench.run.store.uri}/.*t0001/best\.pt: is not a whole file"):
+        study.bench.weights(study.trials[0])
 
 
 def test_a_copy_without_test_images_is_refused(places):

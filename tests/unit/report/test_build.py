@@ -7,8 +7,9 @@ import pytest
 
 from fake_run import FEW_TRIALS, FakeTrial, fake_tools, write_fake_copy, write_fake_run
 from segsweep.core.trials import Status
-from segsweep.errors import ReportError, RunError, StorageError
+from segsweep.errors import DamagedRunError, ReportError, RunError, StorageError
 from segsweep.report.build import build_report
+from segsweep.storage import layout
 
 FILES = ["facts.json", "front.csv", "front.png", "index.html", "trials.csv"]
 
@@ -68,6 +69,18 @@ def test_a_measurement_that_fails_leaves_no_half_report(build, tmp_path):
     with pytest.raises(ReportError, match="out of memory"):
         build(evaluate=broken)
     assert not (tmp_path / "out").exists()
+
+
+def test_every_file_that_is_missing_is_named_before_anything_is_measured(tmp_path):
+    run, calls = write_fake_run(tmp_path / "run", FEW_TRIALS), []
+    gone = [layout.trial_key(record.directory, layout.TRIAL_METRICS) for record in run.read_trials()[:2]]
+    for key in gone:
+        run.store.delete(key)
+    tools = fake_tools(write_fake_copy(tmp_path / "copy"), calls)
+    with pytest.raises(DamagedRunError) as caught:
+        build_report(run.store.uri, tmp_path / "out", tmp_path / "cache", tools=tools)
+    assert [problem.where for problem in caught.value.problems] == [f"{run.store.uri}/{key}" for key in gone]
+    assert calls == []
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from examples import a_job, a_trial
+from segsweep.core.trials import Status
 from segsweep.errors import DamagedRunError, RunError
 from segsweep.storage import layout
 from segsweep.storage.local import LocalStore
@@ -164,6 +165,18 @@ def test_metrics_that_are_no_numbers_are_named(folder, content):
     write(folder, layout.trial_key(record.directory, "metrics.csv"), content)
     with pytest.raises(DamagedRunError, match=r"n-lr0=0.01-t0001/metrics.csv: is not a table of numbers"):
         folder.read_metrics(record)
+
+
+@pytest.mark.parametrize("status", [Status.COMPLETED, Status.STOPPED])
+def test_a_trial_that_has_ended_has_all_its_epochs_or_is_damaged(folder, status):
+    record = a_trial(status=status, epoch=2)
+    for content, there in ((None, 0), (b"epoch\n", 0), (b"epoch\n1\n", 1)):
+        if content is not None:
+            write(folder, layout.trial_key(record.directory, "metrics.csv"), content)
+        with pytest.raises(DamagedRunError, match=rf"metrics.csv: is missing .* it has {there} epochs, the trial 2"):
+            folder.read_metrics(record)
+    write(folder, layout.trial_key(record.directory, "metrics.csv"), b"epoch\n1\n2\n")
+    assert len(folder.read_metrics(record)) == 2
 
 
 def test_a_trial_whose_record_is_gone_is_told_not_forgotten(folder):
