@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,19 @@ def test_a_driver_that_gets_sigterm_ends_interrupted_and_goes_on(make_sweep: Mak
     assert sweep.shell.facts("status", sweep.run)["state"] == "INTERRUPTED"
     code, said = sweep.go_on()
     assert code == 0, said
+    assert sweep.epochs("t0001") == [1, 2, 3, 4]
+
+
+def test_a_run_that_was_removed_and_begun_anew_trains_anew(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep("anew", 1, 4, "--set", "concurrency=1")
+    sweep.plan([("t0001", 3, ["kill"] * 3)])
+    code, said = sweep.go_on()
+    assert code == 4, said  # the only trial has failed, and its checkpoints lie on the node
+    shutil.rmtree(sweep.run)
+    code, said = sweep.go_on()
+    assert code == 0, said
+    (log,) = sweep.run.glob("trials/*/log.txt")
+    assert "going on after epoch" not in log.read_text()
     assert sweep.epochs("t0001") == [1, 2, 3, 4]
 
 

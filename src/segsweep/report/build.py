@@ -16,7 +16,7 @@ from segsweep.core.front import KNEE_RULE, REFERENCE_RULE
 from segsweep.core.trials import TrialRecord
 from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.environment import prepare_ultralytics
-from segsweep.errors import DamagedRunError
+from segsweep.errors import DamagedRunError, Problem
 from segsweep.inference.machine import this_machine
 from segsweep.inference.timings import DEFINITION
 from segsweep.report.bench import SPLIT, Bench, Instruments, Progress, ReportOptions
@@ -190,7 +190,8 @@ def read_curves(run: RunFolder, trials: Sequence[TrialRecord]) -> dict[str, list
     Raises:
         DamagedRunError: Some are missing or unreadable; every file is named.
     """
-    curves, problems = {}, []
+    curves: dict[str, list[dict[str, float]]] = {}
+    problems: list[Problem] = []
     for record in trials:
         try:
             curves[record.trial_id] = run.read_metrics(record)

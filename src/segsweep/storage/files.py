@@ -104,15 +104,15 @@ def disk_errors(where: str, needed_bytes: int | None = None) -> Iterator[None]:
         raise _told(exc, where, needed_bytes) from exc
 
 
-def node_error(exc: OSError, cache_dir: Path) -> StorageError:
+def node_error(exc: OSError, folder: Path) -> StorageError:
     """What an `OSError` in the middle of training means: a fault of the node, a full disk say, and not of the trial.
 
     Args:
         exc: It need not say on which file it met it.
-        cache_dir: The node's cache, where a trial works.
+        folder: Where the work was done.
     """
-    told = _told(exc, str(cache_dir), None)
-    return told if isinstance(told, NoSpaceError) else StorageError(f"{cache_dir}: this node's disk failed: {exc}")
+    told = _told(exc, str(folder), None)
+    return told if isinstance(told, NoSpaceError) else StorageError(f"{folder}: this node's disk failed: {exc}")
 
 
 def _told(exc: OSError, where: str, needed_bytes: int | None) -> StorageError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +19,8 @@ from segsweep.dataset.bundles.naming import resolve_bundle
 from segsweep.dataset.records import SPLITS
 from segsweep.errors import ConfigError, DatasetError, Problem, SegsweepError, StorageError
 from segsweep.storage.opening import check_reachable, open_store
+from segsweep.sweep.ray_start import cluster_address, join_cluster, require_listener
 from segsweep.training.weights import missing_weights
-
-_CONNECT_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -197,21 +195,11 @@ def require_fit(job: JobFile, manifest: Manifest, where: str) -> None:
         raise ConfigError(problems)
 
 
-def cluster_address() -> str | None:
-    """The Ray cluster whose address is set, None for this machine alone."""
-    address = os.environ.get("RAY_ADDRESS")
-    return address if address and address != "local" else None
-
-
 def _resources_there() -> dict[str, float]:
     """CPUs and GPUs of the cluster whose address is set, else of this machine."""
     address = cluster_address()
     if address is not None:
-        require_listener(address)
-        try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except (ConnectionError, RuntimeError, ValueError) as exc:
-            raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {exc}", value=address)) from exc
+        join_cluster(address)
         try:
             return {kind: amount for kind, amount in ray.cluster_resources().items() if kind in ("CPU", "GPU")}
         finally:
@@ -220,18 +208,6 @@ def _resources_there() -> dict[str, float]:
 
     gpus = NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()
     return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
-
-
-def require_listener(address: str) -> None:
-    """Fail soon where nobody listens: Ray itself tries for minutes."""
-    host, separator, port = address.removeprefix("ray://").rpartition(":")
-    if not separator or not port.isdigit():
-        return  # `auto` and the like name no host
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
-    except OSError as exc:
-        fix = "start the cluster, mend the address, or unset it to run on this machine"
-        raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {exc}", value=address, fix=fix)) from exc
 
 
 def _as_problems(error: SegsweepError, where: str, field: str, value: str) -> list[Problem]:

@@ -20,9 +20,9 @@ from ray.exceptions import RayError
 from segsweep.dataset.pictures.picture import MAX_BYTES
 from segsweep.dataset.preparing.batch import Chunk
 from segsweep.dataset.spread import MapChunks
-from segsweep.errors import ConfigError, Problem, RunError
+from segsweep.errors import Problem, RunError
 from segsweep.storage.plain import read_plain
-from segsweep.sweep.check import require_listener
+from segsweep.sweep.ray_start import join_cluster
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +48,7 @@ def on_cluster(address: str) -> Iterator[MapChunks[Chunk]]:
         ConfigError: There is no cluster at the address.
         RunError: While it runs: the cluster failed.
     """
-    require_listener(address)
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as exc:
-        raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {exc}", value=address)) from exc
+    join_cluster(address)
     try:
         cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
         logger.info("converting on %d cores of the cluster at %s", cores, address)

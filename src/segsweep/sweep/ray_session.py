@@ -7,17 +7,18 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
 
 import ray
 
 from segsweep.config.job import Job
 from segsweep.storage.retrying import PATIENCE_VARIABLE
-from segsweep.sweep.check import cluster_address
+from segsweep.sweep.ray_start import cluster_address, join_cluster, start_here
 from segsweep.sweep.ray_watch import ray_kept_quiet, rays_processes, watching
 
 logger = logging.getLogger(__name__)
+
+_ENDED = signal.SIGUSR2  # SIGTERM is Ray's while it starts, SIGUSR1 is Ray Tune's, and a shell may have SIGINT ignored
 
 # Where S3 is, and how long it is waited for. Ray Tune itself hands the keys on; no more of them in Ray's logs, where
 # every environment is written down.
@@ -43,29 +44,35 @@ def ray_session(job: Job) -> Iterator[int]:
         TUNE_DISABLE_SIGINT_HANDLER="1",  # Ctrl-C reaches us at once
         TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
     )
-    logging.getLogger("ray").setLevel(logging.CRITICAL)  # what fails is told by us, once
     address = cluster_address()
-    if address is not None:
-        where: dict[str, Any] = {"runtime_env": {"env_vars": s3_place(os.environ)}}
-    else:
-        where = {"include_dashboard": False, "object_store_memory": 256 * 2**20}
     is_main = threading.current_thread() is threading.main_thread()  # only there may signals be handled
-    with ray_kept_quiet():
-        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.CRITICAL, **where)
-        before = signal.signal(signal.SIGTERM, _interrupt) if is_main else None
+    with ray_kept_quiet(), _interrupted_by(_ENDED) if is_main else nullcontext():
         try:
-            with watching(rays_processes() if is_main else {}, _end):
-                yield job.concurrency or capacity(job, ray.cluster_resources())
+            with watching(rays_processes, _end) if is_main else nullcontext():
+                if address is not None:
+                    join_cluster(address, runtime_env={"env_vars": s3_place(os.environ)})
+                else:
+                    start_here(include_dashboard=False, object_store_memory=256 * 2**20)
+                with _interrupted_by(signal.SIGTERM) if is_main else nullcontext():  # now: Ray has set its own
+                    yield job.concurrency or capacity(job, ray.cluster_resources())
         finally:
-            if before is not None:
-                signal.signal(signal.SIGTERM, before)
             ray.shutdown()
+
+
+@contextmanager
+def _interrupted_by(number: signal.Signals) -> Iterator[None]:
+    """A spot notice, a polite kill, or our own signal ends what the main thread does like Ctrl-C."""
+    before = signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _end(name: str) -> None:
     """End the session like Ctrl-C because a process of Ray is gone; told first, for Ray may not let it end in order."""
     logger.error("Ray's %s has died (killed, or out of memory); nothing is lost, the same command goes on", name)
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)  # even where it waits in a system call
+    signal.pthread_kill(threading.main_thread().ident or 0, _ENDED)  # even where it waits in a system call
 
 
 def s3_place(environment: Mapping[str, str]) -> dict[str, str]:
@@ -74,7 +81,6 @@ def s3_place(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _interrupt(signum: int, frame: object) -> None:
-    """A spot notice or a polite kill ends the sweep like Ctrl-C."""
     raise KeyboardInterrupt
 
 

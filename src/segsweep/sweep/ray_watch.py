@@ -17,26 +17,29 @@ from ray._private import worker
 
 logger = logging.getLogger(__name__)
 
-_LOOKED_AFTER = {"raylet": "raylet", "gcs_server": "GCS"}
+WATCHED = {"raylet": "raylet", "gcs_server": "GCS"}
 _EVERY_S = 0.5
 _OUT_OF_MEMORY = "memory pressure"  # Ray's memory monitor kills a worker before the kernel kills anything
 
 
 @contextmanager
 def watching(
-    processes: Mapping[str, psutil.Process], on_death: Callable[[str], None], every_s: float = _EVERY_S
+    find: Callable[[], Mapping[str, psutil.Process]], on_death: Callable[[str], None], every_s: float = _EVERY_S
 ) -> Iterator[None]:
-    """Notice that a process is gone.
+    """Notice that a process is gone, from the time it is first found.
 
     Args:
-        processes: What they are called -> the process.
+        find: What they are called -> the process; asked until all of `WATCHED` are there.
         on_death: Called once, from the watching thread, with the name of the first that is gone.
         every_s: Seconds between two looks.
     """
     over = threading.Event()
 
     def watch() -> None:
+        processes: dict[str, psutil.Process] = {}
         while not over.wait(every_s):
+            if len(processes) < len(WATCHED):
+                processes = {**find(), **processes}
             for name, process in processes.items():
                 if not _lives(process):
                     on_death(name)
@@ -55,7 +58,7 @@ def rays_processes() -> dict[str, psutil.Process]:
     """Raylet and GCS of the session that this process has started; none where it has joined a cluster."""
     found = {}
     for process in psutil.Process().children():
-        name = _LOOKED_AFTER.get(_name(process))
+        name = WATCHED.get(_name(process))
         if name is not None:
             found[name] = process
     return found

@@ -88,7 +88,7 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         weights = gather_weights(job.job, store, where)
         info = _info(job, bundle_uri, digest, folder)
         lock.write(lambda plain: RunFolder(plain).write_info(info))  # last: with it, there is a run to go on with
-        context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation)
+        context = SweepContext(store.uri, bundle_uri, cache_dir, job.job, weights, job.augmentation, info.created)
         ledger = Ledger(job.job.horizon, folder.read_trials(), on_change=write)
         allowance = _allowance(job.job)
         _forgive(ledger, job.job.max_failures, allowance)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -24,6 +25,7 @@ from segsweep.search.proposer import make_proposer
 from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import LedgerSearcher, ours
 from segsweep.storage import layout
+from segsweep.storage.files import node_error
 from segsweep.sweep.progress import Progress
 from segsweep.sweep.watchdog import RETRIES, Watchdog
 from segsweep.training.task import SweepContext
@@ -104,6 +106,8 @@ def run_trials(session: Session, console: Console) -> None:
             raise InterruptedSweepError(
                 f"{context.run_uri}: stopped; nothing is lost, the same command goes on from the last epochs"
             ) from exc
+        except OSError as exc:  # Ray Tune's own files
+            raise node_error(exc, Path(scratch)) from exc
         except TuneError as exc:
             # Ray wraps what our scheduler raises; the user is told what happened, not where.
             cause = _innermost_of_ours(exc)

@@ -37,19 +37,17 @@ class Keeping:
     Args:
         store: The run's place.
         directory: The trial's directory.
-        cache_dir: The node's cache.
+        root: The run's folder on the node, see `node_folder`.
         every_s: Seconds from one checkpoint in the run's storage to the next; rungs have one anyway.
         describe: Writes metrics and log to the run's storage.
     """
 
-    def __init__(
-        self, store: Store, directory: str, cache_dir: Path, every_s: float, describe: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: Store, directory: str, root: Path, every_s: float, describe: Callable[[], None]) -> None:
         self._store = store
         self._directory = directory
         self._every_s = every_s
         self._describe = describe
-        self._root = node_folder(cache_dir, store.uri)
+        self._root = root
         self._stored = CheckpointFolder(store, directory)
         self._node = CheckpointFolder(LocalStore(self._root), directory)
         self._to_node = Uploads()
@@ -149,9 +147,9 @@ class Keeping:
         return layout.trial_key(self._directory, layout.node_weights_name(epoch))
 
 
-def node_folder(cache_dir: Path, run_uri: str) -> Path:
-    """Where a run's checkpoints lie on a node."""
-    return cache_dir / layout.NODE_CHECKPOINTS / hashlib.sha256(run_uri.encode()).hexdigest()[:16]
+def node_folder(cache_dir: Path, run_uri: str, created: str = "") -> Path:
+    """Where a run's checkpoints lie on a node; a run that was removed and begun anew does not find the old ones."""
+    return cache_dir / layout.NODE_CHECKPOINTS / hashlib.sha256(f"{run_uri} {created}".encode()).hexdigest()[:16]
 
 
 def forget_old(cache_dir: Path) -> None:

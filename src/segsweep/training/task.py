@@ -25,6 +25,7 @@ class SweepContext:
         job: The validated job.
         weights: Size -> key of its initial weights in the run's folder, None for random weights.
         augmentation: What the job's `augment` holds, None where Ultralytics' own transforms are used.
+        created: When the run was started: one that was removed and begun anew at the same place is another.
     """
 
     run_uri: str
@@ -33,6 +34,7 @@ class SweepContext:
     job: Job
     weights: Mapping[str, str | None]
     augmentation: AugmentationFile | None = None
+    created: str = ""
 
 
 @dataclass(frozen=True)

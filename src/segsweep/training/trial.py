@@ -34,7 +34,7 @@ from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
 from segsweep.training.checkpoint import Checkpoint
-from segsweep.training.keeping import Keeping, forget_old
+from segsweep.training.keeping import Keeping, forget_old, node_folder
 from segsweep.training.pictures import draw_predictions
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
@@ -187,9 +187,8 @@ class TrialFiles:
         """Where the trial's state is kept."""
         context = self._task.context
         forget_old(context.cache_dir)
-        return Keeping(
-            self.store, self._directory, context.cache_dir, context.job.checkpoint_minutes * 60, self._describe
-        )
+        root = node_folder(context.cache_dir, self.store.uri, context.created)
+        return Keeping(self.store, self._directory, root, context.job.checkpoint_minutes * 60, self._describe)
 
     def _describe(self) -> None:
         self.write_metrics(self.rows)

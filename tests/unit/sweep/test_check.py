@@ -1,6 +1,5 @@
 """What a dry run finds without a cluster."""
 
-import socket
 from types import SimpleNamespace
 
 import pytest
@@ -8,14 +7,11 @@ import pytest
 from examples import a_job
 from segsweep.config.augmentation import parse_augmentation
 from segsweep.dataset.augmentation.transforms import albumentations
-from segsweep.errors import ConfigError
 from segsweep.sweep.check import (
     CheckFacts,
     augmentation_problems,
-    cluster_address,
     dataset_problems,
     fit_problems,
-    require_listener,
 )
 
 albumentations()  # imported with this file: it takes longer than a test may
@@ -43,28 +39,6 @@ def test_a_missing_split_and_too_small_images_are_told_together():
         "the bundle's images are 256 pixels: training would enlarge them",
     ]
     assert dataset_problems(job, manifest(320, train=5, val=1, test=1), "job.yaml") == []
-
-
-def test_an_address_where_nobody_listens_is_told_at_once():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(ConfigError, match="no cluster answers"):
-        require_listener(f"127.0.0.1:{port}")
-
-
-def test_a_listener_is_enough():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        require_listener(f"ray://127.0.0.1:{server.getsockname()[1]}")
-    require_listener("auto")
-
-
-@pytest.mark.parametrize(("value", "address"), [(None, None), ("", None), ("local", None), ("head:6379", "head:6379")])
-def test_only_a_real_address_means_a_cluster(value, address, monkeypatch):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    if value is not None:
-        monkeypatch.setenv("RAY_ADDRESS", value)
-    assert cluster_address() == address
 
 
 def test_the_expected_cost_trains_defaults_fully_and_thins_out_the_rest():

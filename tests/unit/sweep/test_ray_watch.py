@@ -27,7 +27,7 @@ def test_a_child_that_is_killed_is_told_once_though_nobody_has_waited_for_it(chi
         told.append(name)
         happened.set()
 
-    with watching({"raylet": psutil.Process(child.pid)}, on_death, every_s=0.01):
+    with watching(lambda: {"raylet": psutil.Process(child.pid)}, on_death, every_s=0.01):
         assert not happened.wait(0.1)
         child.kill()
         assert happened.wait(10)
@@ -39,13 +39,27 @@ def test_a_process_that_somebody_has_waited_for_is_gone_too(child):
     child.kill()
     child.wait()
     happened = threading.Event()
-    with watching({"GCS": process}, lambda name: happened.set(), every_s=0.01):
+    with watching(lambda: {"GCS": process}, lambda name: happened.set(), every_s=0.01):
+        assert happened.wait(10)
+
+
+def test_one_that_is_found_later_is_watched_from_then_on(child):
+    happened, asked = threading.Event(), []
+
+    def find():
+        asked.append(1)
+        return {"GCS": psutil.Process(child.pid)} if len(asked) == 3 else {}
+
+    with watching(find, lambda name: happened.set(), every_s=0.01):
+        while len(asked) < 4:
+            pass
+        child.kill()
         assert happened.wait(10)
 
 
 def test_nothing_is_told_after_the_end(child):
     told = []
-    with watching({"raylet": psutil.Process(child.pid)}, told.append, every_s=0.01):
+    with watching(lambda: {"raylet": psutil.Process(child.pid)}, told.append, every_s=0.01):
         pass
     child.kill()
     child.wait()

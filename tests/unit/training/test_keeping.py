@@ -43,7 +43,7 @@ def storage(tmp_path: Path) -> _Storage:
 
 def _keeping(storage: _Storage, tmp_path: Path, every_s: float = HOUR, described: list[int] | None = None) -> Keeping:
     told = described if described is not None else []
-    return Keeping(storage, "n-t0001", tmp_path / "cache", every_s, lambda: told.append(1))
+    return Keeping(storage, "n-t0001", node_folder(tmp_path / "cache", storage.uri), every_s, lambda: told.append(1))
 
 
 def _train(keeping: Keeping, *epochs: int) -> None:
