@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -66,14 +67,18 @@ class Sweep:
             for number, kind in enumerate(kinds):
                 (self.faults / f"{trial}-{report}-{number}").write_text(kind)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, str(REPO / "tests" / "faulty_driver.py"), str(self.faults), "sweep", *self.job],
-            cwd=self.shell.cwd, env=self.shell._env(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            cwd=self.shell.cwd,
+            env={**self.shell._env(), **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
-    def go_on(self) -> tuple[int, str]:
-        with self.start() as driver:
+    def go_on(self, **env: str) -> tuple[int, str]:
+        with self.start(**env) as driver:
             said, _ = driver.communicate(timeout=600)
         assert "Traceback" not in said, said
         return driver.returncode, said
@@ -170,6 +175,21 @@ def test_three_trials_that_fail_alike_stop_the_sweep_and_are_tried_again_when_it
     assert all(record["failure"] == "" for record in sweep.records().values())
     assert len(sweep.records()) == 6
     assert sweep.epochs("t0003") == [1, 2]
+
+
+def test_workers_that_are_killed_for_memory_say_so_and_are_tried_again_by_the_same_command(
+    make_sweep: MakeSweep,
+) -> None:
+    sweep = make_sweep("memory", 4, 2, "--set", "concurrency=1")
+    sweep.plan([])
+    code, said = sweep.go_on(RAY_memory_usage_threshold="0.001", RAY_memory_monitor_refresh_ms="100")
+    assert code == 4, said
+    told = " ".join(said.split())
+    assert "the last 3 trials failed alike (out of memory): t0001, t0002, t0003" in told
+    assert re.search(r"ran out of memory \(\S+GB used / \S+GB\) and the worker was killed: lower concurrency", told)
+    code, said = sweep.go_on()
+    assert code == 0, said
+    assert [(record["epoch"], record["failure"]) for record in sweep.records().values()] == [(2, "")] * 4
 
 
 def test_a_driver_that_gets_sigterm_ends_interrupted_and_goes_on(make_sweep: MakeSweep) -> None:

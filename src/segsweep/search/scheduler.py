@@ -7,13 +7,15 @@ here they are a part of the trial records.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from segsweep.core.failures import WORKER_DIED
+from segsweep.core.failures import OUT_OF_MEMORY, WORKER_DIED
 from segsweep.core.ledger import Ledger, Rule
 from segsweep.core.metrics import OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
@@ -25,7 +27,11 @@ TRIAL_ERROR = "trial_error"
 FAILURE = "failure"  # beside it, the kind of reason
 # What no trial could survive, a broken bundle or storage that cannot be written, ends the session: a `SegsweepError`.
 SWEEP_ERROR = "sweep_error"
-_ADVICE = " Some common causes include"  # Ray's, of any death; longer than what it knows of this one
+# What Ray writes about deaths.
+_EACH = "Failure # "  # begins each of a trial's
+_ADVICE = " Some common causes include"  # of any death; longer than what it knows of this one
+_LOW_MEMORY = "running low on memory"
+_USED = re.compile(r"was (\S+ used / \S+) limit")
 
 
 class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
@@ -80,8 +86,9 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
         if trial.status == trial.ERROR:  # Ray asks here, too, before it tries a trial again
             return
         if not self._ledger[ours(trial.config).trial_id].status.is_final:
-            error = f"the worker died: {_last_line(getattr(trial, 'error_file', None))}"
-            self._ledger.set_status(ours(trial.config).trial_id, Status.FAILED, error, WORKER_DIED)
+            record = ours(trial.config)
+            error, failure = _death(getattr(trial, "error_file", None), record.variant)
+            self._ledger.set_status(record.trial_id, Status.FAILED, error, failure)
         self._on_failure()
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
@@ -144,12 +151,18 @@ def ray_asha_rule(ledger: Ledger) -> Rule:
     return goes_on
 
 
-def _last_line(path: str | None) -> str:
-    if not path:
-        return "no error file"
+def _death(path: str | None, variant: str) -> tuple[str, str]:
+    """Why a worker died, from what Ray has written down: an error for the record, and its kind."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - Ray hands a string
-            lines = [line.strip() for line in file if line.strip()]
+        text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
     except OSError:
-        return "no error file"
-    return lines[-1].split(_ADVICE)[0] if lines else "no message"
+        text = ""
+    lines = [line.strip() for line in text.rpartition(_EACH)[2].splitlines() if line.strip()]
+    memory = next((line for line in lines if _LOW_MEMORY in line), None)
+    if memory is not None:
+        used = _USED.search(memory)
+        how_much = f" ({used[1]})" if used else ""
+        fix = f"lower concurrency or train.batch, or raise resources.{variant}.cpus: fewer trials then share a machine"
+        return f"the machine ran out of memory{how_much} and the worker was killed: {fix}", OUT_OF_MEMORY
+    last = lines[-1].split(_ADVICE)[0] if lines else "no message"
+    return f"the worker died: {last}", WORKER_DIED
