@@ -8,7 +8,8 @@ Processes are looked for only below the command itself.
 Workers note every epoch they have trained (`_observed_driver.py`), so that an epoch that was trained twice is seen even
 where no file of the run shows it. Compared are each trial's hyperparameters, status, epochs, rungs, the order in which
 trials ended, and every column of metrics.csv but times. Budget is counted twice where there are more trials than it
-allows, or where a trial's seconds are more than its epochs took.
+allows, or where a trial's seconds are more than its epochs took; a trial is decided twice where its end is told twice.
+With `--concurrency 2` trials end in another order each time, so that nothing is compared; the rest must hold.
 
     python benchmarks/chaos.py --kills 20 --trials 12 --seed 0
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -39,6 +41,7 @@ COMPARED = (
     "variant", "params", "unit", "is_default", "status", "epoch", "rungs", "mask_map50_95", "best_epoch", "ended",
     "error", "failure",
 )  # fmt: skip
+DECIDED = re.compile(r"^(t\d+) n (?:COMPLETED|STOPPED|FAILED) ", re.MULTILINE)
 SPACE = {
     "lr0": {"loguniform": [1.0e-3, 1.0e-2]},
     "weight_decay": {"loguniform": [1.0e-5, 5.0e-3]},
@@ -119,26 +122,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs")
     parser.add_argument("--trials", type=int, default=12, help="trials of the sweep")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument(
+        "--concurrency", type=int, default=1, help="trials at once; with more than 1 nothing is compared"
+    )
     args = parser.parse_args(argv)
     bench = begin_with(args)
     kills, trials = (3, 3) if bench.quick else (args.kills, args.trials)
     images, epochs = (24, 4) if bench.quick else (96, 9)
     bundle = bench.bundle(images)
-    print(f"settings: {trials} trials of n, {epochs} epochs, {images} images at {IMGSZ} px, seed {args.seed}")
-    plain, chaos = (make(bench, name, bundle, trials, epochs) for name in ("chaos-undisturbed", "chaos"))
+    print(f"settings: {trials} trials of n, {epochs} epochs, {images} images at {IMGSZ} px")
+    print(f"{args.concurrency} trials at once, {kills} kills at moments of seed {args.seed}")
+    plain, chaos = (
+        make(bench, name, bundle, trials, epochs, args.concurrency) for name in ("chaos-undisturbed", "chaos")
+    )
     start_s, trained_s = undisturbed(plain)
     done = disturbed(chaos, kills, random.Random(args.seed), start_s, trained_s)
-    tell(plain, chaos, done, kills, trials)
+    tell(plain, chaos, done, kills, trials, args.concurrency == 1)
 
 
-def make(bench: Bench, name: str, bundle: str, trials: int, epochs: int) -> Side:
+def make(bench: Bench, name: str, bundle: str, trials: int, epochs: int, concurrency: int) -> Side:
     """A sweep that has not begun."""
     job = {
         "dataset": bundle,
         "budget": {"max_epochs": epochs, "trials": trials},
         "scheduler": {"grace_epochs": epochs * 5 // 9, "reduction_factor": 2},  # before it every mAP is 0
         "train": {"imgsz": IMGSZ, "optimizer": "AdamW", "batch": 4, "nbs": 4, "warmup_epochs": 1, "close_mosaic": 2},
-        "concurrency": 1,
+        "concurrency": concurrency,
         "max_failures": 100,  # only what kills does is looked at
     }
     side = Side(bench, name, bench.write_job(name, SPACE, job))
@@ -221,12 +230,14 @@ def kill(process: subprocess.Popen[bytes], kind: str) -> str:
     return "driver"
 
 
-def tell(plain: Side, chaos: Side, done: list[Kill], kills: int, trials: int) -> None:
+def tell(plain: Side, chaos: Side, done: list[Kill], kills: int, trials: int, is_compared: bool) -> None:
     """Compare the two and print the claim's line; what differs is printed before it."""
     left, there = plain.records(), chaos.records()
     lost = [trial_id for trial_id in left if there.get(trial_id, {}).get("status") not in ("COMPLETED", "STOPPED")]
-    differ = [trial_id for trial_id in sorted(left.keys() & there.keys()) if differs(plain, chaos, trial_id)]
+    differ = [one for one in sorted(left.keys() & there.keys()) if is_compared and differs(plain, chaos, one)]
     differ += sorted(there.keys() - left.keys())
+    decided = Counter(DECIDED.findall(chaos.log.read_text()))
+    again = [trial_id for trial_id, count in decided.items() if count > 1]
     trained = chaos.trained()
     repeats = Counter(repeated_by(trained, done))
     times = Counter((one["trial_id"], one["epoch"]) for one in trained)
@@ -235,14 +246,16 @@ def tell(plain: Side, chaos: Side, done: list[Kill], kills: int, trials: int) ->
     statuses = Counter(record["status"] for record in left.values())
     print(f"undisturbed: {dict(statuses)}, {len(plain.trained())} epochs; best {best(left)}")
     print(f"killed: {Counter(one.kind for one in done)}; {len(trained)} epochs trained, {len(times)} of them different")
-    for what, found in (("lost", lost), ("differ", differ), ("counted twice", twice)):
+    for what, found in (("lost", lost), ("differ", differ), ("counted twice", twice), ("decided twice", again)):
         if found:
             print(f"trials, {what}: {', '.join(found)}")
     if len(done) < kills:
         print(f"the sweep ended after {len(done)} of {kills} kills")
     print(
         f"chaos kills={len(done)} trials_lost={len(lost)} goal=0 epochs_repeated={sum(repeats.values())} "
-        f"most_for_one_kill={max(repeats.values(), default=0)} goal<=1 decisions_that_differ={len(differ)} goal=0 "
+        f"most_for_one_kill={max(repeats.values(), default=0)} goal<=1 "
+        f"decisions_that_differ={len(differ) if is_compared else 'not compared'} goal=0 "
+        f"decided_twice={len(again)} goal=0 "
         f"budget_counted_twice={len(twice) + extra} goal=0",
         flush=True,
     )
