@@ -17,13 +17,14 @@ import importlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from _bench import Bench, begin, show, timed, verdict
+from _bench import begin, show, timed, verdict
 from segsweep.dataset.bundles.manifest import SCHEMA, FileEntry, Manifest, Small, Source, SplitFacts, content_digest
 from segsweep.dataset.fidelity import Fidelity
 from segsweep.dataset.preparing.batch import StoredView
@@ -40,12 +41,14 @@ IMAGE_BYTES, SHARD_BYTES = 100_000, 128_000_000
 LABELS = b"0 0.1 0.1 0.9 0.1 0.9 0.9\n" * 5
 STAGE = """
 import sys
+import time
 from pathlib import Path
 from segsweep.dataset.bundles.staging import stage
 stage(sys.argv[1], Path(sys.argv[2]))
 """
 BOTO3 = """
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 import boto3
@@ -66,12 +69,12 @@ with ThreadPoolExecutor(16) as pool:
 def main(argv: Sequence[str] | None = None) -> None:
     bench = begin(__doc__, argv, rounds=3)
     seaweed = importlib.import_module("seaweed")  # the tests' own, found by the path above
-    fresh(bench.work / "weed")
-    targets = fresh(bench.work / "targets")
-    with seaweed.seaweed_server(bench.work / "weed") as server:
+    work = bench.work / f"staging-{time.time_ns()}"  # a new one: removing the last one's files would come before timing
+    targets = work / "targets"
+    with seaweed.seaweed_server(work / "weed") as server:
         os.environ.update(server.environment)
         images = 200 if bench.quick else 10_000
-        uri = write_bundle(bench, server.uri("bundles"), images)
+        uri = write_bundle(work / "content", server.uri("bundles"), images)
         write_singly(server.uri("singly"), images)
         commands = {
             "stage": (sys.executable, "-c", STAGE, uri),
@@ -89,8 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     medians = {name: show(name, values) for name, values in seconds.items()}
     verdict("staging-over-s5cmd", medians["stage"] / medians["s5cmd"], S5CMD_GOAL)
     verdict("staging-over-boto3", medians["stage"] / medians["boto3"], BOTO3_GOAL)
-    for folder in ("weed", "targets", "content"):
-        fresh(bench.work / folder)
+    shutil.rmtree(work)
 
 
 def contents(images: int) -> Iterator[bytes]:
@@ -100,9 +102,8 @@ def contents(images: int) -> Iterator[bytes]:
         yield rng.bytes(IMAGE_BYTES)
 
 
-def write_bundle(bench: Bench, place: str, images: int) -> str:
+def write_bundle(work: Path, place: str, images: int) -> str:
     """A bundle of noise, in shards as `prepare` makes them; returns its URI."""
-    work = fresh(bench.work / "content")
     work.mkdir(parents=True)
     placed: dict[str, list[Placed]] = {split: [] for split in SPLITS}
     batch = work / "x.batch"
@@ -152,12 +153,6 @@ def write_singly(place: str, images: int) -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in pool.map(write, enumerate(contents(images))):
             pass
-
-
-def fresh(folder: Path) -> Path:
-    """A folder that is not there."""
-    shutil.rmtree(folder, ignore_errors=True)
-    return folder
 
 
 if __name__ == "__main__":

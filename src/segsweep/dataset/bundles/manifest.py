@@ -222,16 +222,12 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     """
     fix = "prepare the dataset anew"
     try:
-        raw = json.loads(data)
-        found = raw.get("schema") if isinstance(raw, dict) else None
-    except (ValueError, RecursionError) as exc:
-        raise DatasetError(Problem(where, f"must be JSON: {exc}", fix=fix)) from exc
-    if found != SCHEMA:
-        raise DatasetError(Problem(where, f"this version reads schema {SCHEMA}", "schema", reprlib.repr(found), fix))
-    try:
         manifest = _ADAPTER.validate_json(data, strict=True)
     except ValidationError as exc:
+        _require_schema(data, where)  # another's fields are others, too
         raise DatasetError([_problem(where, error) for error in exc.errors()]) from exc
+    if manifest.schema != SCHEMA:
+        _require_schema(data, where)
     files = ((file.path, file.sha256) for file in manifest.files)
     digest = content_digest(manifest.classes, manifest.imgsz, manifest.parameters, files)
     findings = Findings()
@@ -242,8 +238,28 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
     return manifest
 
 
+def _require_schema(data: bytes, where: str) -> None:
+    fix = "prepare the dataset anew"
+    try:
+        raw = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise DatasetError(Problem(where, f"must be JSON: {exc}", fix=fix)) from exc
+    found = raw.get("schema") if isinstance(raw, dict) else None
+    if found != SCHEMA:
+        raise DatasetError(Problem(where, f"this version reads schema {SCHEMA}", "schema", reprlib.repr(found), fix))
+
+
 def read_manifest(uri: str) -> Manifest:
     """Read and check the manifest of the bundle at `uri`.
+
+    Raises:
+        DatasetError, StorageError: See `fetch_manifest`.
+    """
+    return fetch_manifest(uri)[0]
+
+
+def fetch_manifest(uri: str) -> tuple[Manifest, bytes]:
+    """Read and check the manifest of the bundle at `uri`; also as the bytes that are there.
 
     Args:
         uri: The bundle itself, digest and all; see `resolve_bundle`.
@@ -259,7 +275,7 @@ def read_manifest(uri: str) -> Manifest:
     except NotFoundError as exc:
         fix = "write one with `segsweep prepare`, or name another"
         raise DatasetError(Problem(store.uri, f"no bundle is here: it has no {layout.MANIFEST}", fix=fix)) from exc
-    return parse_manifest(data, where)
+    return parse_manifest(data, where), data
 
 
 def _read_bounded(file: BinaryIO, where: str) -> bytes:

@@ -20,7 +20,14 @@ import yaml
 
 from segsweep.dataset.bundles.cache import hold, let_go, make_room, mark_used
 from segsweep.dataset.bundles.damage import damaged, doubtful
-from segsweep.dataset.bundles.manifest import FileEntry, Manifest, ShardEntry, parse_manifest, read_manifest
+from segsweep.dataset.bundles.manifest import (
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    fetch_manifest,
+    parse_manifest,
+    read_manifest,
+)
 from segsweep.dataset.bundles.shard import unpack_stream, verify_shard
 from segsweep.dataset.records import SPLITS
 from segsweep.errors import DatasetError, Problem
@@ -137,8 +144,8 @@ def _mend(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None
         manifest = _own_manifest(root)
         if manifest is None:
             logger.warning("the manifest of %s on this node is damaged: fetching it again", root.name)
-            manifest = _named_manifest(bundle_uri, root)
-            _write_facts(manifest, root, root)
+            manifest, data = _named_manifest(bundle_uri, root)
+            _write_facts(manifest, data, root, root)
         is_marked = _is_marked(root, manifest)
         if not is_marked:
             logger.warning("the mark of %s on this node is damaged: verifying all of its files", root.name)
@@ -168,14 +175,14 @@ def _fetch_again(bundle_uri: str, manifest: Manifest, paths: set[str], root: Pat
 
 
 def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None) -> NodeCopy:
-    manifest = _named_manifest(bundle_uri, root)
+    manifest, data = _named_manifest(bundle_uri, root)
     with disk_errors(str(root)):
         _remove_leftovers(root)
         make_room(root.parent, root.name, _unpacked_bytes(manifest), _SPARE_BYTES)
         work = Path(tempfile.mkdtemp(prefix=f".{root.name}.work-", dir=root.parent))
         try:
             _fetch(bundle_uri, manifest, work)
-            _write_facts(manifest, work, root)
+            _write_facts(manifest, data, work, root)
             work.chmod(0o755)
             work.rename(root)
             copy = NodeCopy(root, manifest)
@@ -189,12 +196,12 @@ def _make(bundle_uri: str, root: Path, finish: Callable[[NodeCopy], None] | None
     return copy
 
 
-def _named_manifest(bundle_uri: str, root: Path) -> Manifest:
-    manifest = read_manifest(bundle_uri)
+def _named_manifest(bundle_uri: str, root: Path) -> tuple[Manifest, bytes]:
+    manifest, data = fetch_manifest(bundle_uri)
     if manifest.directory != root.name:
         rule = f"the bundle's folder must be named by its content, {manifest.directory}"
         raise DatasetError(Problem(bundle_uri, rule, fix="copy it to a folder of that name"))
-    return manifest
+    return manifest, data
 
 
 def _fetch(bundle_uri: str, manifest: Manifest, work: Path, only: set[str] | None = None) -> None:
@@ -230,9 +237,9 @@ def _fetch_shard(
         raise  # the tar is what the manifest says, and still not what it should be
 
 
-def _write_facts(manifest: Manifest, folder: Path, root: Path) -> None:
+def _write_facts(manifest: Manifest, data: bytes, folder: Path, root: Path) -> None:
     """Write what is beside the bundle's files into a folder that is, or will be, the copy."""
-    for name, content in ((layout.NODE_DATA_YAML, _data_yaml(manifest, root)), (layout.MANIFEST, manifest.to_bytes())):
+    for name, content in ((layout.NODE_DATA_YAML, _data_yaml(manifest, root)), (layout.MANIFEST, data)):
         with written_whole(folder / name) as file:
             file.write(content)
 
