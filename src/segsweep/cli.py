@@ -144,6 +144,15 @@ def _parser() -> argparse.ArgumentParser:
             "same, on a GPU about. A trial that failed is trained to where it failed. The run is only read.",
         ),
     )
+    cluster = add(
+        "cluster",
+        _cluster,
+        "what a cluster file needs of your AWS account, made before `ray up`",
+        "Checks the file; makes, or sets right, a security group that lets in you alone, two roles that may touch one "
+        "bucket, and the token without which nobody may use the cluster. Doing it again changes nothing; nothing that "
+        "somebody else has set is removed. No machine is started.",
+    )
+    cluster.add_argument("file", type=Path, metavar="FILE", help="the cluster's YAML, e.g. cluster.yaml")
     return parser
 
 
@@ -212,6 +221,29 @@ def _add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> No
 def cache_dir() -> Path:
     """This node's cache: `$SEGSWEEP_CACHE`, else `~/.cache/segsweep`."""
     return Path(os.environ.get("SEGSWEEP_CACHE") or Path.home() / ".cache" / "segsweep").expanduser().absolute()
+
+
+def _cluster(args: argparse.Namespace) -> int:
+    from segsweep.cluster.account import make_token, prepare_account
+    from segsweep.cluster.cluster_file import load_cluster_file
+
+    file = load_cluster_file(args.file)
+    found = prepare_account(file)
+    made = [*found.made, *(["the token ~/.ray/auth_token"] if make_token(Path.home()) else [])]
+    if args.json:
+        facts = {
+            "account": found.account,
+            "region": file.region,
+            "security_groups": found.security_group_ids,
+            "made": made,
+        }
+        print(json.dumps(facts, indent=1))
+        return 0
+    for line in made:
+        print(f"made: {line}")
+    print(f"account {found.account}, {file.region}: roles, security group {file.security_group} and token are there")
+    print(f"next: ray up {args.file}")
+    return 0
 
 
 def _sample(args: argparse.Namespace) -> int:
