@@ -147,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     cluster = add(
         "cluster",
         _cluster,
-        "what a cluster file needs of your AWS account, made before `ray up`",
+        "what a cluster needs before `ray up`: checks its file, makes token and, on AWS, roles and security group",
         "Checks the file; makes, or sets right, a security group that lets in you alone, two roles that may touch one "
         "bucket, and the token without which nobody may use the cluster. Doing it again changes nothing; nothing that "
         "somebody else has set is removed. No machine is started.",
@@ -224,24 +224,26 @@ def cache_dir() -> Path:
 
 
 def _cluster(args: argparse.Namespace) -> int:
-    from segsweep.cluster.account import make_token, prepare_account
-    from segsweep.cluster.cluster_file import load_cluster_file
+    from segsweep.cluster.cluster_file import AwsCluster, load_cluster_file
+    from segsweep.cluster.token import make_token
 
     file = load_cluster_file(args.file)
-    found = prepare_account(file)
-    made = [*found.made, *(["the token ~/.ray/auth_token"] if make_token(Path.home()) else [])]
+    made: list[str] = []
+    facts: dict[str, Any] = {"cluster": file.name, "made": made}
+    if isinstance(file, AwsCluster):
+        from segsweep.cluster.account import prepare_account
+
+        found = prepare_account(file)
+        made += found.made
+        facts |= {"account": found.account, "region": file.region, "security_groups": found.security_group_ids}
+    if make_token(Path.home()):
+        made.append("the token ~/.ray/auth_token")
     if args.json:
-        facts = {
-            "account": found.account,
-            "region": file.region,
-            "security_groups": found.security_group_ids,
-            "made": made,
-        }
         print(json.dumps(facts, indent=1))
         return 0
     for line in made:
         print(f"made: {line}")
-    print(f"account {found.account}, {file.region}: roles, security group {file.security_group} and token are there")
+    print(f"{file.name}: nothing is missing{'' if made else ', nothing was to be done'}; no machine was started")
     print(f"next: ray up {args.file}")
     return 0
 

@@ -1,25 +1,22 @@
-"""What a cluster needs of an AWS account before `ray up`: a security group, two roles, a token for Ray.
+"""What a cluster needs of an AWS account before `ray up`: a security group and two roles.
 
-Ray would make the first two by itself: a group with SSH open to every address, and a role with full access to EC2 and
+Ray would make them by itself: a group with SSH open to every address, and a role with full access to EC2 and
 S3 (`ray/autoscaler/_private/aws/config.py`). It takes what is there by its name, so they are made here, first.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from segsweep.cluster.cluster_file import ClusterFile
+from segsweep.cluster.cluster_file import AwsCluster
 from segsweep.cluster.policies import head_policy, trust, worker_policy
 from segsweep.errors import ConfigError, Problem, RunError
 
@@ -31,7 +28,6 @@ _SOURCES = {
     "UserIdGroupPairs": ("GroupId",),
     "PrefixListIds": ("PrefixListId",),
 }
-_TOKEN_BYTES = 32
 _KNOWN_S = 15.0  # until EC2 knows a new instance profile; what Ray waits for its own
 
 
@@ -51,7 +47,7 @@ class Prepared:
     made: tuple[str, ...]
 
 
-def prepare_account(file: ClusterFile, sleep: Callable[[float], None] = time.sleep) -> Prepared:
+def prepare_account(file: AwsCluster, sleep: Callable[[float], None] = time.sleep) -> Prepared:
     """Make, or set right, what the cluster needs; doing it again changes nothing.
 
     Args:
@@ -79,33 +75,7 @@ def prepare_account(file: ClusterFile, sleep: Callable[[float], None] = time.sle
     return Prepared(account, group_ids, tuple(made))
 
 
-def make_token(home: Path) -> bool:
-    """Make the token without which nobody may use the cluster, unless there is one: `~/.ray/auth_token`, mode 0600.
-
-    Args:
-        home: The user's.
-
-    Returns:
-        Whether it was made.
-
-    Raises:
-        ConfigError: A token is there that others may read.
-    """
-    path = home / ".ray" / "auth_token"
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if path.stat().st_mode & 0o077:
-            fix = f"chmod 600 {path}, or remove it and let a new one be made"
-            raise ConfigError(Problem(str(path), "may be read by others", fix=fix)) from None
-        return False
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_hex(_TOKEN_BYTES))
-    return True
-
-
-def _require_key(ec2: Any, file: ClusterFile) -> None:
+def _require_key(ec2: Any, file: AwsCluster) -> None:
     names = [pair["KeyName"] for pair in ec2.describe_key_pairs()["KeyPairs"]]
     if file.key_name not in names:
         there = ", ".join(sorted(names)) or "none"
@@ -113,7 +83,7 @@ def _require_key(ec2: Any, file: ClusterFile) -> None:
         raise ConfigError(Problem(file.path, f"no such key pair in {file.region}", "KeyName", file.key_name, fix))
 
 
-def _networks(ec2: Any, file: ClusterFile) -> list[str]:
+def _networks(ec2: Any, file: AwsCluster) -> list[str]:
     """VPCs with a public subnet: Ray takes one of them, and opens SSH to everybody where it finds no group of ours."""
     subnets = ec2.describe_subnets()["Subnets"]
     found = sorted({subnet["VpcId"] for subnet in subnets if subnet["MapPublicIpOnLaunch"]})
@@ -123,7 +93,7 @@ def _networks(ec2: Any, file: ClusterFile) -> list[str]:
     return found
 
 
-def _security_group(ec2: Any, file: ClusterFile, vpc_id: str, made: list[str]) -> str:
+def _security_group(ec2: Any, file: AwsCluster, vpc_id: str, made: list[str]) -> str:
     """The group's id; it lets in its own members, and SSH from the one address range."""
     named = [{"Name": "vpc-id", "Values": [vpc_id]}, {"Name": "group-name", "Values": [file.security_group]}]
     groups = ec2.describe_security_groups(Filters=named)["SecurityGroups"]
@@ -171,7 +141,7 @@ def _description(rule: Mapping[str, Any]) -> str:
     return next(str(rule[kind][0].get("Description", "")) for kind in _SOURCES if kind in rule)
 
 
-def _foreign(file: ClusterFile, group_id: str, rule: Mapping[str, Any]) -> Problem:
+def _foreign(file: AwsCluster, group_id: str, rule: Mapping[str, Any]) -> Problem:
     fix = (
         f"aws ec2 revoke-security-group-ingress --region {file.region} --group-id {group_id} "
         f"--ip-permissions '{json.dumps(rule)}'"

@@ -1,9 +1,10 @@
-"""A Ray cluster file for AWS, read for what segsweep adds to it and for what Ray would get wrong."""
+"""A Ray cluster file, read for what segsweep adds to it and for what Ray would get wrong."""
 
 from __future__ import annotations
 
 import ipaddress
 import stat
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,27 @@ from segsweep.config.loading import read_yaml
 from segsweep.errors import ConfigError, Problem
 
 _PLACEHOLDER = "EDIT-"
+_PROVIDERS = ("aws", "local")
 _LEAST_PREFIX = 24  # bits of an IPv4 address range that may reach the head; 0 would be the whole internet
 
 
 @dataclass(frozen=True)
-class ClusterFile:
+class LocalCluster:
+    """Machines that are there.
+
+    Attributes:
+        path: The file.
+        name: The cluster's.
+        addresses: Of the machines, the head's first.
+    """
+
+    path: str
+    name: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AwsCluster:
     """What the account must hold for this cluster.
 
     Attributes:
@@ -47,25 +64,47 @@ class ClusterFile:
     worker_profile: str
 
 
-def load_cluster_file(path: Path) -> ClusterFile:
+def load_cluster_file(path: Path) -> AwsCluster | LocalCluster:
     """Read a cluster file.
 
     Args:
-        path: YAML as `ray up` takes it, with a section `provider.segsweep`.
+        path: YAML as `ray up` takes it; for AWS with a section `provider.segsweep`.
 
     Raises:
         ConfigError: It cannot be read, lacks something, or was not edited; all mistakes are told.
     """
     data = read_yaml(path)
     found = _Finder(str(path), data)
+    provider = found.text("provider.type")
+    if provider and provider not in _PROVIDERS:
+        rule = f"must be one of {', '.join(_PROVIDERS)}: no other was ever tried"
+        raise ConfigError(Problem(str(path), rule, "provider.type", provider))
+    return _local(found, data) if provider == "local" else _aws(found, data)
+
+
+def _local(found: _Finder, data: Mapping[str, Any]) -> LocalCluster:
+    name, head = found.text("cluster_name"), found.text("provider.head_ip")
+    addresses = (head, *map(str, found.items("provider.worker_ips")))
+    problems = [*found.problems, *_unedited(found.where, data)]
+    for address, times in Counter(addresses).items():
+        if times > 1 and address:
+            problems.append(Problem(found.where, "stands twice: each machine is one node", "worker_ips", address))
+    if not problems and found.has("auth.ssh_private_key"):
+        problems = list(_key_rules(found.where, Path(found.text("auth.ssh_private_key")).expanduser()))
+    if problems:
+        raise ConfigError(problems)
+    return LocalCluster(found.where, name, addresses)
+
+
+def _aws(found: _Finder, data: Mapping[str, Any]) -> AwsCluster:
     head_type = found.text("head_node_type")
     node_types = found.mapping("available_node_types")
     profiles = {name: _profile(found, f"available_node_types.{name}") for name in node_types}
     workers = {profile for name, profile in profiles.items() if name != head_type}
     keys = {found.text(f"available_node_types.{name}.node_config.KeyName") for name in node_types}
     private_key = Path(found.text("auth.ssh_private_key")).expanduser()
-    file = ClusterFile(
-        path=str(path),
+    file = AwsCluster(
+        path=found.where,
         name=found.text("cluster_name"),
         region=found.text("provider.region"),
         bucket=found.text("provider.segsweep.bucket"),
@@ -77,7 +116,7 @@ def load_cluster_file(path: Path) -> ClusterFile:
         head_profile=profiles.get(head_type, ""),
         worker_profile=min(workers, default=""),
     )
-    problems = [*found.problems, *_unedited(str(path), data)]
+    problems = [*found.problems, *_unedited(found.where, data)]
     if not problems:
         problems = list(_rules(file, len(keys), len(workers)))
     if problems:
@@ -90,8 +129,11 @@ class _Finder:
 
     def __init__(self, where: str, data: Mapping[str, Any]) -> None:
         self.problems: list[Problem] = []
-        self._where = where
+        self.where = where
         self._data = data
+
+    def has(self, name: str) -> bool:
+        return self._value(name) is not None
 
     def text(self, name: str) -> str:
         value = self._value(name)
@@ -121,7 +163,7 @@ class _Finder:
         return value
 
     def _must(self, name: str, rule: str, value: Any) -> None:
-        self.problems.append(Problem(self._where, rule, name, "" if value is None else repr(value)))
+        self.problems.append(Problem(self.where, rule, name, "" if value is None else repr(value)))
 
 
 def _steps(name: str) -> list[str]:
@@ -157,7 +199,7 @@ def _texts(data: Any, name: str = "") -> Iterator[tuple[str, str]]:
         yield name, data
 
 
-def _rules(file: ClusterFile, keys: int, profiles: int) -> Iterator[Problem]:
+def _rules(file: AwsCluster, keys: int, profiles: int) -> Iterator[Problem]:
     try:
         allowed = ipaddress.ip_network(file.ssh_from)
         if allowed.version == 4 and allowed.prefixlen < _LEAST_PREFIX:
@@ -172,10 +214,12 @@ def _rules(file: ClusterFile, keys: int, profiles: int) -> Iterator[Problem]:
     if file.head_profile == file.worker_profile:
         rule = "must not be the workers': the head may start machines, and they need not"
         yield Problem(file.path, rule, "IamInstanceProfile", file.head_profile)
-    if not file.private_key.is_file():
-        fix = "name the key's file, or make a key pair: docs/aws.md"
-        yield Problem(file.path, "no such file", "auth.ssh_private_key", str(file.private_key), fix)
-    elif stat.S_IMODE(file.private_key.stat().st_mode) & 0o077:
-        fix = f"chmod 600 {file.private_key}"
-        rule = "may be read by others: ssh refuses such a key"
-        yield Problem(file.path, rule, "auth.ssh_private_key", str(file.private_key), fix)
+    yield from _key_rules(file.path, file.private_key)
+
+
+def _key_rules(where: str, key: Path) -> Iterator[Problem]:
+    field = "auth.ssh_private_key"
+    if not key.is_file():
+        yield Problem(where, "no such file", field, str(key), "name the file of your private key")
+    elif stat.S_IMODE(key.stat().st_mode) & 0o077:
+        yield Problem(where, "may be read by others: ssh refuses such a key", field, str(key), f"chmod 600 {key}")

@@ -1,11 +1,10 @@
 """What is made in an account, read back from it, and what is left alone."""
 
 import json
-import stat
 
 import pytest
 
-from segsweep.cluster.account import make_token, prepare_account
+from segsweep.cluster.account import prepare_account
 from segsweep.cluster.cluster_file import load_cluster_file
 from segsweep.cluster.policies import head_policy, worker_policy
 from segsweep.errors import ConfigError, RunError
@@ -141,15 +140,3 @@ def test_an_account_that_refuses_is_told_in_one_line(aws, prepare, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with pytest.raises(RunError, match="AWS refuses: Could not connect"):
         prepare()
-
-
-def test_a_token_is_made_once_and_private(tmp_path):
-    assert make_token(tmp_path)
-    path = tmp_path / ".ray" / "auth_token"
-    token = path.read_text()
-    assert (len(token), stat.S_IMODE(path.stat().st_mode)) == (64, 0o600)
-    assert not make_token(tmp_path)
-    assert path.read_text() == token
-    path.chmod(0o644)
-    with pytest.raises(ConfigError, match="may be read by others"):
-        make_token(tmp_path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segsweep.cluster.cluster_file import load_cluster_file
+from segsweep.cluster.cluster_file import LocalCluster, load_cluster_file
 from segsweep.errors import ConfigError
 
 REPO = Path(__file__).parents[3]
@@ -63,6 +63,45 @@ def test_a_private_key_must_be_there_and_private(edited):
     assert told(edited) == [("auth.ssh_private_key", str(key), "may be read by others: ssh refuses such a key")]
     key.unlink()
     assert told(edited) == [("auth.ssh_private_key", str(key), "no such file")]
+
+
+@pytest.fixture
+def onprem(tmp_path):
+    text = (REPO / "cluster-onprem.yaml").read_text()
+    for placeholder, value in {
+        "EDIT-head-address": "10.0.0.1", "EDIT-address-2": "10.0.0.3", "EDIT-address": "10.0.0.2", "EDIT-user": "me",
+    }.items():  # fmt: skip
+        text = text.replace(placeholder, value)
+    path = tmp_path / "cluster-onprem.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_file_for_ones_own_machines_names_every_line_to_edit():
+    found = told(REPO / "cluster-onprem.yaml")
+    assert [field for field, _, _ in found] == [
+        "provider.head_ip", "provider.worker_ips", "provider.worker_ips", "auth.ssh_user",
+    ]  # fmt: skip
+
+
+def test_machines_that_are_there_are_read(onprem):
+    file = load_cluster_file(onprem)
+    assert isinstance(file, LocalCluster)
+    assert (file.name, file.addresses) == ("segsweep-onprem", ("10.0.0.1", "10.0.0.2", "10.0.0.3"))
+
+
+def test_a_machine_that_stands_twice_is_told(onprem):
+    changed(onprem, "10.0.0.3", "10.0.0.1")
+    assert told(onprem) == [("worker_ips", "10.0.0.1", "stands twice: each machine is one node")]
+
+
+def test_a_key_for_ones_own_machines_may_be_left_to_the_agent_or_must_be_there(onprem, tmp_path):
+    changed(onprem, "  # ssh_private_key: ~/.ssh/id_ed25519 ", f"  ssh_private_key: {tmp_path}/none ")
+    assert told(onprem) == [("auth.ssh_private_key", f"{tmp_path}/none", "no such file")]
+
+
+def test_a_provider_that_nobody_tried_is_refused(edited):
+    assert told(changed(edited, "type: aws", "type: gcp"))[0][:2] == ("provider.type", "gcp")
 
 
 @pytest.mark.parametrize("content", ["[]", "a: [1", "cluster_name: x\n", "available_node_types: 3\n"])

@@ -143,6 +143,20 @@ def test_nothing_listens_beyond_the_head_and_no_key_travels(edited: Path) -> Non
     assert all("==" in line or "--constraint" in line for line in installs)
 
 
+def test_ray_takes_the_file_for_ones_own_machines(tmp_path: Path) -> None:
+    text = (REPO / "cluster-onprem.yaml").read_text()
+    for number, name in enumerate(("EDIT-head-address", "EDIT-address-2", "EDIT-address")):
+        text = text.replace(name, f"10.0.0.{number}")
+    path = tmp_path / "cluster-onprem.yaml"
+    path.write_text(text)
+    config = read(path)
+    (node_type,) = config["available_node_types"].values()
+    assert (node_type["min_workers"], node_type["max_workers"]) == (2, 2)
+    starts = config["head_start_ray_commands"][-1], config["worker_start_ray_commands"][-1]
+    assert "--dashboard-host=127.0.0.1" in starts[0]
+    assert all(". ~/ray.env" in start for start in starts)
+
+
 def test_the_policies_in_the_manual_are_those_that_are_made() -> None:
     place = ("BUCKET", ("datasets", "sweeps"))
     assert json.loads((REPO / "docs" / "aws" / "worker-policy.json").read_text()) == worker_policy(*place)
