@@ -9,6 +9,7 @@ import socket
 from typing import Any
 
 import ray
+from ray.exceptions import AuthenticationError
 
 from segsweep.errors import ConfigError, NoSpaceError, Problem, RunError
 
@@ -32,13 +33,20 @@ def join_cluster(address: str, **options: Any) -> None:
         options: Further arguments of `ray.init`.
 
     Raises:
-        ConfigError: There is no cluster at the address.
+        ConfigError: There is no cluster at the address, or it wants another token.
     """
     require_listener(address)
     try:
         _init(address, options)
+    except AuthenticationError as exc:
+        rule = f"the cluster wants a token: {_line(exc)}"
+        fix = "copy ~/.ray/auth_token from where `segsweep cluster` made it, and keep its mode of 0600"
+        raise ConfigError(Problem("RAY_ADDRESS", rule, "", address, fix)) from exc
     except _FAILURES as exc:
-        fix = "start the cluster, mend the address, or unset it to run on this machine"
+        fix = (
+            "start the cluster, mend the address, or unset it to run on this machine; "
+            "a cluster also refuses whoever has another ~/.ray/auth_token than its own"
+        )
         raise ConfigError(Problem("RAY_ADDRESS", f"no cluster answers: {_line(exc)}", "", address, fix)) from exc
 
 
