@@ -39,7 +39,7 @@ class Faulty(SweepTrainable):
         if fault == "hang":
             time.sleep(3600)
         if fault == "raise":
-            self._training.next_row = self._raising
+            self._started().next_row = self._raising
         row = super().step()
         return {**row, "mask_map50_95": float("nan")} if fault == "nan" else row
 
