@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import segsweep
-from segsweep.dataset.formats.names import FORMAT_NAMES
+from segsweep.arguments import (
+    add_convert_arguments,
+    add_dataset_arguments,
+    add_inspect_arguments,
+    add_job_arguments,
+    add_run_arguments,
+)
 from segsweep.errors import MissingExtraError, Problem, RunError, SegsweepError
 
 logger = logging.getLogger("segsweep")
@@ -103,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
             sub.add_argument("--json", action="store_true", help="print facts as JSON")
         return sub
 
-    _add_dataset_arguments(
+    add_dataset_arguments(
         add("sample", _sample, "write a small learnable raw dataset", "Same seed, same bytes."),
         add(
             "prepare",
@@ -112,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
             "The bundle is named NAME-DIGEST; the same input and parameters give the same digest.",
         ),
     )
-    _add_inspect_arguments(
+    add_inspect_arguments(
         add(
             "inspect",
             _inspect,
@@ -120,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
             "Never stops at faults: they are part of the answer.",
         )
     )
-    _add_convert_arguments(
+    add_convert_arguments(
         add(
             "convert",
             _convert,
@@ -128,11 +134,11 @@ def _parser() -> argparse.ArgumentParser:
             "What was written is read back and compared with the source, object by object.",
         )
     )
-    _add_job_arguments(
+    add_job_arguments(
         add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit"),
         add("sweep", _sweep, "start the sweep, or go on with it if its run exists"),
     )
-    _add_run_arguments(
+    add_run_arguments(
         add("status", _status, "what is running, done, stopped, failed; best per size; budget left"),
         add("report", _report, "evaluate, time and chart the best trial of every size"),
         add("export", _export, "chosen model -> model.onnx, model.pt, model card, parity.json"),
@@ -154,68 +160,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     cluster.add_argument("file", type=Path, metavar="FILE", help="the cluster's YAML, e.g. cluster.yaml")
     return parser
-
-
-def _add_dataset_arguments(sample: Any, prepare: Any) -> None:
-    sample.add_argument("dir", type=Path, metavar="DIR", help="folder to write; must be empty or absent")
-    sample.add_argument("--format", required=True, choices=FORMAT_NAMES, help="raw dataset format")
-    sample.add_argument("--images", type=int, default=96, metavar="N", help="number of images")
-    sample.add_argument("--imgsz", type=int, default=128, metavar="N", help="side of the square images, in pixels")
-    sample.add_argument("--seed", type=int, default=0, metavar="S", help="of everything that is drawn")
-    prepare.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
-    prepare.add_argument("--to", required=True, metavar="URI", help="folder or s3:// prefix that holds bundles")
-    prepare.add_argument("--format", choices=FORMAT_NAMES, help="raw dataset format; recognised where absent")
-    prepare.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format has a choice")
-    prepare.add_argument("--name", help="the bundle's name; the source folder's where absent")
-    prepare.add_argument("--imgsz", type=int, default=640, metavar="N", help="longest side of the images, in pixels")
-    prepare.add_argument("--resize", default="longest", metavar="MODE", help="longest, stretch, letterbox or tile")
-    prepare.add_argument("--overlap", type=float, default=0.2, metavar="X", help="of neighbouring tiles, as a share")
-    prepare.add_argument("--split", metavar="A,B,C", help="ratios of train, val, test; given splits are kept if absent")
-    prepare.add_argument("--seed", type=int, default=0, metavar="S", help="of the split and of augmented copies")
-    prepare.add_argument("--group", metavar="PATTERN", help="images whose names match it alike stay in one split")
-    prepare.add_argument("--augment", type=Path, metavar="FILE", help="augmentations; copies are written into train")
-    prepare.add_argument("--drop-empty", action="store_true", help="leave out images without an object")
-    prepare.add_argument("--drop-unreadable", action="store_true", help="leave out images that cannot be read")
-    prepare.add_argument("--keep-duplicates", action="store_true", help="do not look for near-duplicates")
-    prepare.add_argument("--min-area", type=float, default=16.0, metavar="PX", help="list objects smaller than this")
-    prepare.add_argument("--workers", type=int, metavar="N", help="processes; one a core where absent")
-
-
-def _add_inspect_arguments(inspect: Any) -> None:
-    inspect.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
-    inspect.add_argument("--format", choices=FORMAT_NAMES, help="raw dataset format; recognised where absent")
-    inspect.add_argument("--html", type=Path, metavar="FILE", help="write one page with pictures")
-
-
-def _add_convert_arguments(convert: Any) -> None:
-    convert.add_argument("src", type=Path, metavar="SRC", help="folder or file of the raw dataset")
-    convert.add_argument("--to", type=Path, required=True, metavar="DIR", help="folder to write; empty or absent")
-    convert.add_argument("--format", required=True, choices=FORMAT_NAMES, help="format to write")
-    convert.add_argument("--from", dest="source", choices=FORMAT_NAMES, help="format of SRC; recognised where absent")
-    convert.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format of SRC has a choice")
-
-
-def _add_job_arguments(*commands: Any) -> None:
-    for command in commands:
-        command.add_argument("job", type=Path, metavar="JOB", help="the job's YAML, e.g. jobs/demo.yaml")
-        text = "change a value of the job, or of its space with search_space.NAME=...; repeatable"
-        command.add_argument("--set", dest="sets", action="append", default=[], metavar="a.b=value", help=text)
-
-
-def _add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> None:
-    for command in (status, report, export, replay):
-        command.add_argument("run", metavar="RUN", help="the run's folder or URI: <storage>/<name> of the job")
-    replay.add_argument("--trial", required=True, metavar="ID", help="the trial, e.g. t0007")
-    replay.add_argument("--epochs", type=int, metavar="N", help="train so many epochs at most; all where absent")
-    report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
-    for command in (report, export):
-        command.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")
-    choice = export.add_mutually_exclusive_group()
-    choice.add_argument("--trial", metavar="ID", help="this trial")
-    choice.add_argument("--variant", choices=("n", "s", "m", "l", "x"), help="the best trial of this size")
-    choice.add_argument("--max-latency-ms", type=float, metavar="X", help="the most accurate one this fast (p50)")
-    choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
 
 
 def cache_dir() -> Path:
