@@ -33,7 +33,7 @@ class Shell:
     def run(self, *args: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         """Run one segsweep command and insist on its exit code; a traceback is never acceptable."""
         done = subprocess.run(
-            self._command(args), cwd=self.cwd, env=self._env(), capture_output=True, text=True, check=False
+            self._command(args), cwd=self.cwd, env=self.env_seen(), capture_output=True, text=True, check=False
         )
         shown = f"segsweep {' '.join(map(str, args))}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         assert "Traceback" not in done.stderr, shown
@@ -48,7 +48,7 @@ class Shell:
         """Start one segsweep command in a session of its own."""
         with log.open("wb") as out:
             return subprocess.Popen(
-                self._command(args), cwd=self.cwd, env=self._env(), stdout=out, stderr=out, start_new_session=True
+                self._command(args), cwd=self.cwd, env=self.env_seen(), stdout=out, stderr=out, start_new_session=True
             )
 
     def with_env(self, **more: str) -> Shell:
@@ -57,7 +57,8 @@ class Shell:
     def _command(self, args: tuple[object, ...]) -> list[str]:
         return [sys.executable, "-m", "segsweep", *map(str, args)]
 
-    def _env(self) -> dict[str, str]:
+    def env_seen(self) -> dict[str, str]:
+        """The environment of the commands."""
         return {**{k: v for k, v in os.environ.items() if not k.startswith(("SEGSWEEP_", "RAY_"))}, **self.env}
 
 

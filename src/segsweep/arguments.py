@@ -73,3 +73,15 @@ def add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> Non
     choice.add_argument("--variant", choices=("n", "s", "m", "l", "x"), help="the best trial of this size")
     choice.add_argument("--max-latency-ms", type=float, metavar="X", help="the most accurate one this fast (p50)")
     choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
+
+
+def add_submit_arguments(submit: Any) -> None:
+    """Of `submit`, beyond the job's."""
+    where = submit.add_mutually_exclusive_group(required=True)
+    where.add_argument("--cluster", type=Path, metavar="FILE", help="the cluster's YAML, e.g. cluster.yaml")
+    text = "job server that can be reached already, e.g. http://127.0.0.1:8265 through `ray dashboard`"
+    where.add_argument("--address", metavar="URL", help=text)
+    instead = submit.add_mutually_exclusive_group()
+    instead.add_argument("--detach", action="store_true", help="do not wait for the log")
+    instead.add_argument("--logs", action="store_true", help="only show the log of the run's latest job")
+    instead.add_argument("--stop", action="store_true", help="end the job of this run in order, checkpoints kept")

@@ -19,6 +19,7 @@ from segsweep.arguments import (
     add_inspect_arguments,
     add_job_arguments,
     add_run_arguments,
+    add_submit_arguments,
 )
 from segsweep.errors import MissingExtraError, Problem, RunError, SegsweepError
 
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.set_defaults(command=function)
         sub.add_argument("--verbose", action="store_true", help="log what happens inside")
-        if name not in ("sample", "sweep"):
+        if name not in ("sample", "sweep", "submit"):
             sub.add_argument("--json", action="store_true", help="print facts as JSON")
         return sub
 
@@ -134,10 +135,21 @@ def _parser() -> argparse.ArgumentParser:
             "What was written is read back and compared with the source, object by object.",
         )
     )
+    submit = add(
+        "submit",
+        _submit,
+        "send a job to a cluster, or come back to it, and follow its log",
+        "The job runs on the cluster's head, whatever becomes of this machine. Where its run exists it goes on with "
+        "it; where it is at work already, the log is shown and nothing is started. Sent are the job, its space and its "
+        "augmentations, a few kilobytes; data, runs and weights lie on S3, or on a disk that all machines mount. "
+        "Exits with the sweep's own code.",
+    )
     add_job_arguments(
         add("check", _check, "dry run: resolved job, rungs, worst-case cost, does everything fit"),
         add("sweep", _sweep, "start the sweep, or go on with it if its run exists"),
+        submit,
     )
+    add_submit_arguments(submit)
     add_run_arguments(
         add("status", _status, "what is running, done, stopped, failed; best per size; budget left"),
         add("report", _report, "evaluate, time and chart the best trial of every size"),
@@ -279,6 +291,18 @@ def _sweep(args: argparse.Namespace) -> int:
         print("the GPU-hour budget is spent; raise budget.gpu_hours and run the same command to go on")
     print(f"next: segsweep report {outcome.run_uri} --out report")
     return 0
+
+
+def _submit(args: argparse.Namespace) -> int:
+    from segsweep.cluster.attend import Order, attend
+    from segsweep.config.job import load_job
+
+    job = load_job(args.job, tuple(args.sets))
+    _need("ray", "cluster", imported=False)
+    _need("aiohttp_cors", "cluster", imported=False)
+    wish = next((name for name in ("stop", "logs", "detach") if getattr(args, name)), "follow")
+    order = Order(job, args.job, tuple(args.sets), args.cluster, args.address, wish)
+    return attend(order, lambda text: print(text, end="", flush=True))
 
 
 def _status(args: argparse.Namespace) -> int:

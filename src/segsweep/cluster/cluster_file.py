@@ -25,11 +25,15 @@ class LocalCluster:
     Attributes:
         path: The file.
         name: The cluster's.
+        ssh_user: Who logs in on them.
+        private_key: File of the key on this machine; None where SSH knows it by itself.
         addresses: Of the machines, the head's first.
     """
 
     path: str
     name: str
+    ssh_user: str
+    private_key: Path | None
     addresses: tuple[str, ...]
 
 
@@ -40,6 +44,7 @@ class AwsCluster:
     Attributes:
         path: The file.
         name: The cluster's.
+        ssh_user: Who logs in on the machines.
         region: AWS region.
         bucket: The only bucket that nodes may touch.
         prefixes: What of it they may touch.
@@ -53,6 +58,7 @@ class AwsCluster:
 
     path: str
     name: str
+    ssh_user: str
     region: str
     bucket: str
     prefixes: tuple[str, ...]
@@ -83,17 +89,18 @@ def load_cluster_file(path: Path) -> AwsCluster | LocalCluster:
 
 
 def _local(found: _Finder, data: Mapping[str, Any]) -> LocalCluster:
-    name, head = found.text("cluster_name"), found.text("provider.head_ip")
+    name, head, user = found.text("cluster_name"), found.text("provider.head_ip"), found.text("auth.ssh_user")
     addresses = (head, *map(str, found.items("provider.worker_ips")))
     problems = [*found.problems, *_unedited(found.where, data)]
     for address, times in Counter(addresses).items():
         if times > 1 and address:
             problems.append(Problem(found.where, "stands twice: each machine is one node", "worker_ips", address))
-    if not problems and found.has("auth.ssh_private_key"):
-        problems = list(_key_rules(found.where, Path(found.text("auth.ssh_private_key")).expanduser()))
+    key = Path(found.text("auth.ssh_private_key")).expanduser() if found.has("auth.ssh_private_key") else None
+    if not problems and key is not None:
+        problems = list(_key_rules(found.where, key))
     if problems:
         raise ConfigError(problems)
-    return LocalCluster(found.where, name, addresses)
+    return LocalCluster(found.where, name, user, key, addresses)
 
 
 def _aws(found: _Finder, data: Mapping[str, Any]) -> AwsCluster:
@@ -106,6 +113,7 @@ def _aws(found: _Finder, data: Mapping[str, Any]) -> AwsCluster:
     file = AwsCluster(
         path=found.where,
         name=found.text("cluster_name"),
+        ssh_user=found.text("auth.ssh_user"),
         region=found.text("provider.region"),
         bucket=found.text("provider.segsweep.bucket"),
         prefixes=tuple(str(prefix).strip("/") for prefix in found.items("provider.segsweep.prefixes")),
