@@ -50,6 +50,18 @@ def add_convert_arguments(convert: Any) -> None:
     convert.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format of SRC has a choice")
 
 
+def add_predict_arguments(predict: Any) -> None:
+    """Of `predict`."""
+    predict.add_argument("model", type=Path, metavar="MODEL", help="an exported .onnx file, or the folder it is in")
+    predict.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders with all below them, patterns")
+    predict.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    predict.add_argument("--conf", type=float, default=0.45, metavar="X", help="smallest score of an object")
+    predict.add_argument("--iou", type=float, default=0.7, metavar="X", help="overlap at which one of two boxes goes")
+    predict.add_argument("--classes", metavar="A,B,...", help="names of the classes to look for; all where absent")
+    predict.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads")
+    predict.add_argument("--crops", action="store_true", help="write a picture of every object too")
+
+
 def add_job_arguments(*commands: Any) -> None:
     """Of commands that read a job."""
     for command in commands:

@@ -18,10 +18,11 @@ from segsweep.arguments import (
     add_dataset_arguments,
     add_inspect_arguments,
     add_job_arguments,
+    add_predict_arguments,
     add_run_arguments,
     add_submit_arguments,
 )
-from segsweep.errors import MissingExtraError, Problem, RunError, SegsweepError
+from segsweep.errors import DatasetError, MissingExtraError, Problem, RunError, SegsweepError
 
 logger = logging.getLogger("segsweep")
 
@@ -161,6 +162,14 @@ def _parser() -> argparse.ArgumentParser:
             "Trains here, without Ray, and compares every epoch with the recorded one: on a CPU all digits must be the "
             "same, on a GPU about. A trial that failed is trained to where it failed. The run is only read.",
         ),
+    )
+    add_predict_arguments(
+        add(
+            "predict",
+            _predict,
+            "images through an exported model: overlays, COCO results, a table",
+            "Needs only the extra `edge`. What cannot be read is told, and the rest goes on; the exit code is then 3.",
+        )
     )
     cluster = add(
         "cluster",
@@ -335,6 +344,21 @@ def _export(args: argparse.Namespace) -> int:
     package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
     return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    _need("onnxruntime", "edge", imported=False)
+    from segsweep.deploy.predict import PredictOptions, predict
+
+    classes = None if args.classes is None else tuple(name.strip() for name in args.classes.split(","))
+    options = PredictOptions(args.conf, args.iou, classes, args.threads, args.crops)
+
+    def warn(text: str) -> None:
+        print(f"segsweep predict: {text}", file=sys.stderr)
+
+    done = predict(args.model, args.images, args.out, options, _counter("predicting"), warn)
+    print(json.dumps(done.to_json(), indent=1) if args.json else done.to_text())
+    return DatasetError.exit_code if done.broken else 0
 
 
 def _replay(args: argparse.Namespace) -> int:

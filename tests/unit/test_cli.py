@@ -10,7 +10,7 @@ import pytest
 from segsweep import cli
 from segsweep.errors import ConfigError, DatasetError, NoSpaceError, Problem, RunError
 
-COMMANDS = ("sample", "prepare", "convert", "check", "sweep", "status", "report", "export")
+COMMANDS = ("sample", "prepare", "convert", "check", "sweep", "status", "report", "export", "predict")
 
 
 @pytest.mark.slow(reason="starts a Python process")

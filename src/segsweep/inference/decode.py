@@ -27,11 +27,13 @@ class Thresholds:
         conf: A score must be above this, 0-1.
         iou: A box that overlaps a better one of its class by more than this is dropped, 0-1.
         max_det: At most this many detections an image, best first.
+        classes: Indices of the classes to look for; None looks for all. Others are dropped before suppression.
     """
 
     conf: float = 0.25
     iou: float = 0.7
     max_det: int = 300
+    classes: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def decode(output: Tensor, prototypes: int, thresholds: Thresholds) -> Detection
     best = scores.max(axis=0)
     anchors = np.flatnonzero(best > thresholds.conf)
     anchors = anchors[np.argsort(-best[anchors], kind="stable")][:_MAX_CANDIDATES]
+    if thresholds.classes is not None:
+        anchors = anchors[np.isin(scores[:, anchors].argmax(axis=0), list(thresholds.classes))]
     kept = rows[:, anchors].T
     centre, half = kept[:, :2], kept[:, 2:4] / 2
     boxes = np.concatenate([centre - half, centre + half], axis=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import importlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from segsweep.inference.letterbox import Image, Letterbox, Tensor
 from segsweep.inference.masks import Mask, assemble
 
 RUNTIME = "onnxruntime"
+CPU = ("CPUExecutionProvider",)
 
 
 @dataclass(frozen=True)
@@ -74,21 +75,26 @@ class Session:
     Args:
         path: A YOLOv8-seg ONNX file with a fixed batch of 1, as `segsweep export` writes it.
         threads: Threads of one operator; operators run one after another.
+        providers: What may execute the network, in order of preference, by onnxruntime's names.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ConfigError: The file is not such a model.
+        ConfigError: The file is not such a model, or this onnxruntime lacks a provider.
     """
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, providers: Sequence[str] = CPU) -> None:
         runtime, failures = _onnxruntime()
+        available = runtime.get_available_providers()
+        if lacking := [name for name in providers if name not in available]:
+            rule = f"must be among those of this onnxruntime: {', '.join(available)}"
+            raise ConfigError(Problem("providers", rule, value=", ".join(lacking)))
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = runtime.InferenceSession(str(path), options, providers=list(providers))
         except failures as exc:
             fix = "export it with `segsweep export`"
             raise ConfigError(Problem(str(path), "must be an ONNX model that onnxruntime loads", fix=fix)) from exc

@@ -9,7 +9,7 @@ import pytest
 
 from segsweep.errors import ConfigError
 from segsweep.inference.decode import Thresholds
-from segsweep.inference.predictor import Predictor
+from segsweep.inference.predictor import Predictor, Session
 
 CAT = (32.0, 32.0, 32.0, 16.0, 0, 0.9, 1.0, 0.0)
 LEFT_HALF_OF_A_DOG = (32.0, 10.0, 20.0, 10.0, 1, 0.5, 0.0, 1.0)
@@ -44,6 +44,17 @@ def test_thresholds_are_the_callers(planted):
     assert Predictor(planted(CAT, LEFT_HALF_OF_A_DOG), thresholds=Thresholds(conf=0.6))(picture()).classes.tolist() == [
         0
     ]
+
+
+def test_a_class_that_is_not_looked_for_is_dropped_before_it_takes_a_place(planted):
+    looking_for_dogs = Thresholds(max_det=1, classes=frozenset({1}))
+    assert Predictor(planted(CAT, LEFT_HALF_OF_A_DOG), thresholds=looking_for_dogs)(picture()).classes.tolist() == [1]
+
+
+def test_what_executes_the_network_is_chosen_and_told(planted):
+    assert Session(planted(CAT), threads=1).provider == "CPUExecutionProvider"
+    with pytest.raises(ConfigError, match=r"NoSuchProvider: must be among .*CPUExecutionProvider"):
+        Session(planted(CAT), threads=1, providers=["NoSuchProvider", "CPUExecutionProvider"])
 
 
 def test_stages_are_timed_by_the_given_clock(planted):

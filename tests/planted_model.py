@@ -1,0 +1,45 @@
+"""A segmentation network whose outputs are written down, so that predictions have exact expected values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+CANVAS = 64
+
+
+def planted_outputs(objects: Sequence[tuple[float, ...]], classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs of a network with 2 prototypes: prototype 0 is +1 everywhere, prototype 1 is +1 left and -1 right.
+
+    Args:
+        objects: `(centre x, centre y, width, height, class, score, coefficient 0, coefficient 1)` each.
+        classes: Number of classes.
+    """
+    raw = np.zeros((1, 4 + classes + 2, max(len(objects), 8)), np.float32)
+    for anchor, (x, y, w, h, kind, score, *coefficients) in enumerate(objects):
+        raw[0, :4, anchor] = x, y, w, h
+        raw[0, 4 + int(kind), anchor] = score
+        raw[0, -2:, anchor] = coefficients
+    prototypes = np.ones((1, 2, CANVAS // 4, CANVAS // 4), np.float32)
+    prototypes[0, 1, :, CANVAS // 8 :] = -1.0
+    return raw, prototypes
+
+
+def write_planted_model(path: Path, outputs: Sequence[np.ndarray], names: str = "{0: 'cat', 1: 'dog'}") -> Path:
+    constants = [
+        helper.make_node("Constant", [], [f"output{i}"], value=numpy_helper.from_array(value))
+        for i, value in enumerate(outputs)
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, CANVAS, CANVAS])
+    infos = [
+        helper.make_tensor_value_info(f"output{i}", TensorProto.FLOAT, value.shape) for i, value in enumerate(outputs)
+    ]
+    graph = helper.make_graph(constants, "planted", [images], infos)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"names": names})
+    onnx.save(model, str(path))
+    return path
