@@ -97,3 +97,17 @@ def add_submit_arguments(submit: Any) -> None:
     instead.add_argument("--detach", action="store_true", help="do not wait for the log")
     instead.add_argument("--logs", action="store_true", help="only show the log of the run's latest job")
     instead.add_argument("--stop", action="store_true", help="end the job of this run in order, checkpoints kept")
+
+
+def add_video_arguments(video: Any) -> None:
+    """Of `video`."""
+    video.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file, or the folder of `segsweep export`")
+    video.add_argument("source", metavar="VIDEO", help="a file, a camera's number, e.g. 0, or a URL, e.g. rtsp://...")
+    video.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the film: .mp4, .mov, .mkv, .avi, .webm"
+    )
+    video.add_argument("--conf", type=float, default=0.45, metavar="X", help="draw what scores above this, 0-1")
+    video.add_argument("--classes", metavar="A,B,...", help="draw these classes only, by name or index")
+    video.add_argument("--frames", type=int, metavar="N", help="stop after so many pictures of the source")
+    video.add_argument("--threads", type=int, metavar="N", help="of the network; one a core where absent")
+    video.add_argument("--show", action="store_true", help="show the pictures meanwhile; q ends it")

@@ -21,6 +21,7 @@ from segsweep.arguments import (
     add_predict_arguments,
     add_run_arguments,
     add_submit_arguments,
+    add_video_arguments,
 )
 from segsweep.errors import DatasetError, MissingExtraError, Problem, RunError, SegsweepError
 
@@ -169,6 +170,16 @@ def _parser() -> argparse.ArgumentParser:
             _predict,
             "images through an exported model: overlays, COCO results, a table",
             "Needs only the extra `edge`. What cannot be read is told, and the rest goes on; the exit code is then 3.",
+        )
+    )
+    add_video_arguments(
+        add(
+            "video",
+            _video,
+            "a video file, camera or stream through a model: overlay film, measured frames/s",
+            "Writes the film, without sound, and stats.json beside it. A file never drops pictures; of a camera or "
+            "stream those are dropped that come while the model is busy, and a stream that breaks is opened again. "
+            "Ctrl-C ends the film properly.",
         )
     )
     cluster = add(
@@ -377,6 +388,19 @@ def _replay(args: argparse.Namespace) -> int:
     found = replay(args.run, args.trial, cache_dir(), args.epochs, show)
     print(json.dumps(found.to_json(), indent=1) if args.json else found.to_text())
     return 0 if found.is_reproduced else RunError.exit_code
+
+
+def _video(args: argparse.Namespace) -> int:
+    _need("onnxruntime", "edge")
+    from segsweep.deploy.video import VideoOptions, make_film
+    from segsweep.deploy.watching import ProgressLine
+
+    classes = tuple(name.strip() for name in args.classes.split(",")) if args.classes is not None else ()
+    options = VideoOptions(args.conf, classes, args.threads, args.frames, args.show)
+    with ProgressLine(sys.stderr) as progress:
+        facts = make_film(args.model, args.source, args.out, options, progress)
+    print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
+    return 0
 
 
 def _counter(verb: str) -> Callable[[int, int], None]:

@@ -10,7 +10,9 @@ import pytest
 from segsweep import cli
 from segsweep.errors import ConfigError, DatasetError, NoSpaceError, Problem, RunError
 
-COMMANDS = ("sample", "prepare", "convert", "check", "sweep", "status", "report", "export", "predict")
+COMMANDS = (
+    "sample", "prepare", "convert", "check", "sweep", "status", "report", "export", "predict", "video", "submit",
+)  # fmt: skip
 
 
 @pytest.mark.slow(reason="starts a Python process")

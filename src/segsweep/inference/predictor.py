@@ -7,6 +7,7 @@ prediction = predictor(cv2.imread("cat.jpg"))
 from __future__ import annotations
 
 import ast
+import copy
 import importlib
 import time
 from collections.abc import Callable, Sequence
@@ -148,6 +149,12 @@ class Predictor:
         self._clock = clock
         self._canvas = np.empty((1, 3, *self.session.canvas_shape), np.float32)
         cv2.setNumThreads(threads)
+
+    def twin(self) -> Predictor:
+        """Another predictor on the same loaded network, for a thread of its own: the two may work at the same time."""
+        other = copy.copy(self)
+        other._canvas = np.empty_like(self._canvas)
+        return other
 
     def __call__(self, image: Image) -> Prediction:
         """Segment one image.

@@ -44,6 +44,8 @@ PACKAGE_WEIGHTS = "model.pt"
 PACKAGE_CARD = "README.md"
 PACKAGE_PARITY = "parity.json"
 
+VIDEO_STATS = "stats.json"
+
 _NAME_LIMIT = 120
 
 

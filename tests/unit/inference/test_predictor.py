@@ -64,6 +64,15 @@ def test_stages_are_timed_by_the_given_clock(planted):
     assert times.total_ms == pytest.approx(7.0)
 
 
+def test_a_twin_has_the_same_network_and_a_canvas_of_its_own(planted):
+    one = Predictor(planted(CAT))
+    other = one.twin()
+    assert other.session is one.session
+    assert not np.shares_memory(one._canvas, other._canvas)
+    other(picture(128, 256))
+    assert other(picture()).boxes.tolist() == one(picture()).boxes.tolist()
+
+
 def test_class_names_come_from_the_file(planted):
     assert Predictor(planted(CAT)).session.names == ("cat", "dog")
 
