@@ -110,9 +110,9 @@ class VideoFacts:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether a file ended before the pictures that it says it has."""
+        """Whether a file ended well before the pictures that it says it has; some containers miscount by one or so."""
         declared = self.source.declared_frames
-        return self.ended == "end" and declared is not None and self.frames["read"] < declared
+        return self.ended == "end" and declared is not None and self.frames["read"] + 1 < 0.99 * declared
 
     def to_json(self) -> dict[str, Any]:
         """For `stats.json` and `segsweep video --json`."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +23,15 @@ def test_every_extension_is_written_and_opens_again(extension, tmp_path):
     assert numbers(tmp_path / f"a{extension}") == list(range(10))
     assert film.codec in {codec for _, codec in CODECS[extension]}
     assert film.frames == 10
+
+
+@pytest.mark.parametrize("fps", [0.5, 14.985014985, 23.976023976, 29.97002997, 29.8374123, 119.88])
+def test_rates_that_are_no_whole_number_are_kept(fps, tmp_path):
+    film = Film(tmp_path / "b.mp4", fps, (96, 64))
+    for number in range(3):
+        film.write(picture(number))
+    film.finish()
+    assert cv2.VideoCapture(str(tmp_path / "b.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(fps, rel=0.001)
 
 
 def test_pictures_of_odd_sides_are_written_too(tmp_path):
