@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from segsweep import cli
+from segsweep import cli, commands
 from segsweep.errors import ConfigError, DatasetError, NoSpaceError, Problem, RunError
 
 COMMANDS = (
@@ -51,7 +51,7 @@ def test_an_error_is_a_message_and_its_exit_code(
     def fail(args: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(commands, "status", fail)
     assert cli.main(["status", "runs/demo"]) == code
     shown = capsys.readouterr()
     assert shown.err == f"segsweep status: {error}\n"
@@ -66,7 +66,7 @@ def test_of_a_flood_of_problems_the_beginning_is_shown_and_all_are_kept(
     def fail(args: object) -> int:
         raise DatasetError(problems)
 
-    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(commands, "status", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert cli.main(["status", "runs/demo"]) == 3
     shown = capsys.readouterr().err.splitlines()
@@ -82,7 +82,7 @@ def test_a_flood_is_shown_whole_where_it_cannot_be_kept(
     def fail(args: object) -> int:
         raise DatasetError([Problem(f"{number}.jpg", "must be an image") for number in range(60)])
 
-    monkeypatch.setattr(cli, "_status", fail)
+    monkeypatch.setattr(commands, "status", fail)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     assert cli.main(["status", "runs/demo"]) == 3
     assert len(capsys.readouterr().err.splitlines()) == 60
@@ -96,11 +96,11 @@ def test_an_unknown_command_exits_with_2() -> None:
 
 def test_a_missing_extra_is_told_with_the_command_that_installs_it() -> None:
     with pytest.raises(ConfigError, match=r"pip install 'segsweep\[train\]'"):
-        cli._need("no_such_module", "train")
+        commands._need("no_such_module", "train")
 
 
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGSWEEP_CACHE", "/mnt/nvme/cache")
-    assert cli.cache_dir() == Path("/mnt/nvme/cache")
+    assert commands.cache_dir() == Path("/mnt/nvme/cache")
     monkeypatch.delenv("SEGSWEEP_CACHE")
-    assert cli.cache_dir() == Path.home() / ".cache" / "segsweep"
+    assert commands.cache_dir() == Path.home() / ".cache" / "segsweep"
