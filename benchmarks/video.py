@@ -46,8 +46,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         for side in SIDES:
             rates[side].append(measured(bench, side, args))
     print(f"{args.clip.name}, {IMGSZ} px, {args.threads} threads for the network")
-    medians = {side: show(side, values, "frames/s") for side, values in rates.items()}
-    verdict_at_least("video", medians[SIDES[0]] / medians[SIDES[1]], GOAL)
+    for side, values in rates.items():
+        show(side, values, "frames/s")
+    # Both sides of a round follow each other within seconds: what else the machine does mostly hits both.
+    ratios = [ours / theirs for ours, theirs in zip(*rates.values(), strict=True)]
+    verdict_at_least("video", show("overlapping over one after another, each round", ratios, "times"), GOAL)
 
 
 def export(bench: Bench, weights: Path, model: Path) -> None:
