@@ -52,12 +52,12 @@ def add_convert_arguments(convert: Any) -> None:
 
 def add_predict_arguments(predict: Any) -> None:
     """Of `predict`."""
-    predict.add_argument("model", type=Path, metavar="MODEL", help="an exported .onnx file, or the folder it is in")
+    predict.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file, or the folder of `segsweep export`")
     predict.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders with all below them, patterns")
     predict.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     predict.add_argument("--conf", type=float, default=0.45, metavar="X", help="smallest score of an object")
     predict.add_argument("--iou", type=float, default=0.7, metavar="X", help="overlap at which one of two boxes goes")
-    predict.add_argument("--classes", metavar="A,B,...", help="names of the classes to look for; all where absent")
+    predict.add_argument("--classes", metavar="A,B,...", help="classes to look for, by name or index; all where absent")
     predict.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads")
     predict.add_argument("--crops", action="store_true", help="write a picture of every object too")
 
@@ -107,7 +107,7 @@ def add_video_arguments(video: Any) -> None:
         "--out", type=Path, required=True, metavar="FILE", help="the film: .mp4, .mov, .mkv, .avi, .webm"
     )
     video.add_argument("--conf", type=float, default=0.45, metavar="X", help="draw what scores above this, 0-1")
-    video.add_argument("--classes", metavar="A,B,...", help="draw these classes only, by name or index")
+    video.add_argument("--classes", metavar="A,B,...", help="classes to look for, by name or index; all where absent")
     video.add_argument("--frames", type=int, metavar="N", help="stop after so many pictures of the source")
     video.add_argument("--threads", type=int, metavar="N", help="of the network; one a core where absent")
     video.add_argument("--show", action="store_true", help="show the pictures meanwhile; q ends it")

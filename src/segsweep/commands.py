@@ -88,8 +88,7 @@ def inspect(args: argparse.Namespace) -> int:
 def convert(args: argparse.Namespace) -> int:
     from segsweep.dataset.convert import Source, convert
 
-    names = tuple(name.strip() for name in args.classes.split(",")) if args.classes is not None else ()
-    source = Source(args.src, args.source, names)
+    source = Source(args.src, args.source, _names(args.classes))
     conversion = convert(source, args.to, args.format, _counter("written and measured"))
     print(json.dumps(conversion.to_json(), indent=1) if args.json else conversion.to_text())
     return 0
@@ -180,8 +179,7 @@ def predict(args: argparse.Namespace) -> int:
     _need("onnxruntime", "edge", imported=False)
     from segsweep.deploy.predict import PredictOptions, predict
 
-    classes = None if args.classes is None else tuple(name.strip() for name in args.classes.split(","))
-    options = PredictOptions(args.conf, args.iou, classes, args.threads, args.crops)
+    options = PredictOptions(args.conf, args.iou, _names(args.classes), args.threads, args.crops)
 
     def warn(text: str) -> None:
         print(f"segsweep predict: {text}", file=sys.stderr)
@@ -214,12 +212,15 @@ def video(args: argparse.Namespace) -> int:
     from segsweep.deploy.video import VideoOptions, make_film
     from segsweep.deploy.watching import ProgressLine
 
-    classes = tuple(name.strip() for name in args.classes.split(",")) if args.classes is not None else ()
-    options = VideoOptions(args.conf, classes, args.threads, args.frames, args.show)
+    options = VideoOptions(args.conf, _names(args.classes), args.threads, args.frames, args.show)
     with ProgressLine(sys.stderr) as progress:
         facts = make_film(args.model, args.source, args.out, options, progress)
     print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
     return 0
+
+
+def _names(listed: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",")) if listed is not None else ()
 
 
 def _counter(verb: str) -> Callable[[int, int], None]:

@@ -1,7 +1,8 @@
-"""The model that a user names: an exported ONNX file, or the folder that `segsweep export` wrote."""
+"""The model that a user names, an exported ONNX file or the folder that `segsweep export` wrote, and its classes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from segsweep.errors import ConfigError, Problem
@@ -23,3 +24,19 @@ def find_model(named: Path) -> Path:
     if not found.is_file():
         raise ConfigError(Problem(str(found), "does not exist or is no file", "MODEL", fix=_EXPORT))
     return found
+
+
+def class_indices(wanted: Sequence[str], names: Sequence[str]) -> frozenset[int] | None:
+    """Indices of the wanted classes, given by name or index; None, which means all, where none is given.
+
+    Raises:
+        ConfigError: The model has no such class.
+    """
+    if not wanted:
+        return None
+    known = {str(index): index for index in range(len(names))} | {name: index for index, name in enumerate(names)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        fix = f"it knows {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}"
+        raise ConfigError([Problem("--classes", "must be a class of the model", "", name, fix) for name in unknown])
+    return frozenset(known[name] for name in wanted)

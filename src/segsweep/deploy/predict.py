@@ -23,7 +23,7 @@ import numpy as np
 
 from segsweep.dataset.pictures.picture import encode_jpeg, read_picture
 from segsweep.deploy.image_files import find_image_files, overlay_names
-from segsweep.deploy.model_file import find_model
+from segsweep.deploy.model_file import class_indices, find_model
 from segsweep.deploy.overlay import draw
 from segsweep.deploy.results import coco_rows, table_rows, to_csv
 from segsweep.errors import ConfigError, DatasetError, Problem
@@ -42,14 +42,14 @@ class PredictOptions:
     Attributes:
         conf: A score must be above this, 0-1.
         iou: A box that overlaps a better one of its class by more than this is dropped, 0-1.
-        classes: Names of the classes to look for; None looks for all.
+        classes: Classes to look for, by name or index; all where empty.
         threads: CPU threads, at least 1.
         crops: Whether each object gets a picture of its own.
     """
 
     conf: float = 0.45
     iou: float = 0.7
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str, ...] = ()
     threads: int = 1
     crops: bool = False
 
@@ -134,7 +134,7 @@ def predict(
     files = find_image_files(images, out)
     predictor = Predictor(path, options.threads)
     names = predictor.session.names
-    predictor.thresholds = Thresholds(options.conf, options.iou, classes=_indices(options.classes, names))
+    predictor.thresholds = Thresholds(options.conf, options.iou, classes=class_indices(options.classes, names))
     seen: list[dict[str, Any]] = []
     broken: list[dict[str, str]] = []
     results: list[dict[str, Any]] = []
@@ -174,16 +174,6 @@ def _check(options: PredictOptions) -> None:
         problems.append(Problem("--threads", "must be at least 1", value=str(options.threads)))
     if problems:
         raise ConfigError(problems)
-
-
-def _indices(wanted: Sequence[str] | None, names: Sequence[str]) -> frozenset[int] | None:
-    if wanted is None:
-        return None
-    unknown = [name for name in wanted if name not in names]
-    if unknown:
-        known = ", ".join(names)
-        raise ConfigError([Problem("--classes", f"must be among the model's: {known}", value=name) for name in unknown])
-    return frozenset(index for index, name in enumerate(names) if name in wanted)
 
 
 def _image_facts(index: int, file: Path, found: Prediction, overlay: str) -> dict[str, Any]:

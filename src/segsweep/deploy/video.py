@@ -11,15 +11,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from segsweep.deploy.durations import Durations
 from segsweep.deploy.film import Film, check_extension
 from segsweep.deploy.frames import Capture, Frame, Frames, Origin, hush_opencv, open_capture
+from segsweep.deploy.model_file import class_indices, find_model
 from segsweep.deploy.overlay import draw
 from segsweep.deploy.pipeline import Pipeline, Stage
 from segsweep.deploy.video_facts import Ended, ModelFacts, SourceFacts, VideoFacts
@@ -27,7 +26,7 @@ from segsweep.deploy.watching import Window
 from segsweep.errors import ConfigError, Problem
 from segsweep.inference.decode import Thresholds
 from segsweep.inference.machine import available_cpus, this_machine
-from segsweep.inference.predictor import RUNTIME, Prediction, Predictor
+from segsweep.inference.predictor import RUNTIME, Predictor
 from segsweep.storage import layout
 from segsweep.storage.files import disk_errors, folder_beside
 
@@ -99,8 +98,9 @@ def make_film(
     _check_apart(origin, out)
     window = Window() if options.show else None
     hush_opencv()
-    predictor = Predictor(model / layout.PACKAGE_ONNX if model.is_dir() else model, 1, Thresholds(conf=options.conf))
-    classes = chosen_classes(predictor.session.names, options.classes)
+    predictor = Predictor(find_model(model), 1)
+    wanted = class_indices(options.classes, predictor.session.names)
+    predictor.thresholds = Thresholds(conf=options.conf, classes=wanted)
     halt = threading.Event()
     try:
         with (
@@ -108,7 +108,7 @@ def make_film(
             disk_errors(str(out)),
             folder_beside(out) as work,
         ):
-            shoot = _Shoot(frames, predictor, classes, work / out.name, options)
+            shoot = _Shoot(frames, predictor, work / out.name, options)
             shoot.run(halt, window, progress)
             facts = shoot.facts(out)
             (work / layout.VIDEO_STATS).write_text(json.dumps(facts.to_json(), indent=1) + "\n", encoding="utf-8")
@@ -121,43 +121,12 @@ def make_film(
     return facts
 
 
-def chosen_classes(names: Sequence[str], wanted: Sequence[str]) -> tuple[int, ...]:
-    """Indices of the wanted classes, given by name or index; of all where none is given.
-
-    Raises:
-        ConfigError: The model has no such class.
-    """
-    if not wanted:
-        return tuple(range(len(names)))
-    known = {str(index): index for index in range(len(names))} | {name: index for index, name in enumerate(names)}
-    unknown = [name for name in wanted if name not in known]
-    if unknown:
-        fix = f"it knows {', '.join(names[:20])}{' and more' if len(names) > 20 else ''}"
-        raise ConfigError([Problem("--classes", "must be a class of the model", "", name, fix) for name in unknown])
-    return tuple(sorted({known[name] for name in wanted}))
-
-
-def only(prediction: Prediction, classes: Sequence[int]) -> Prediction:
-    """The instances of these classes alone."""
-    kept = np.flatnonzero(np.isin(prediction.classes, classes))
-    return replace(
-        prediction,
-        boxes=prediction.boxes[kept],
-        scores=prediction.scores[kept],
-        classes=prediction.classes[kept],
-        masks=tuple(prediction.masks[index] for index in kept),
-    )
-
-
 class _Shoot:
     """One film on its way: its stages, and what they count."""
 
-    def __init__(
-        self, frames: Frames, predictor: Predictor, classes: tuple[int, ...], path: Path, options: VideoOptions
-    ) -> None:
+    def __init__(self, frames: Frames, predictor: Predictor, path: Path, options: VideoOptions) -> None:
         self._frames = frames
         self._predictor = predictor
-        self._classes = classes
         self._options = options
         self._threads = options.threads or available_cpus()
         self._played_fps = frames.fps or _UNTOLD_FPS
@@ -226,7 +195,7 @@ class _Shoot:
 
     def _predict_with(self, predictor: Predictor) -> Callable[[Frame], Frame]:
         def predict(frame: Frame) -> Frame:
-            return replace(frame, prediction=only(predictor(frame.image), self._classes))
+            return replace(frame, prediction=predictor(frame.image))
 
         return predict
 
@@ -286,7 +255,7 @@ class _Shoot:
             imgsz=session.canvas_shape,
             threads=self._threads,
             conf=self._options.conf,
-            classes=tuple(session.names[index] for index in self._classes) if self._options.classes else (),
+            classes=tuple(session.names[index] for index in sorted(self._predictor.thresholds.classes or ())),
             runtime=f"{RUNTIME} {session.runtime_version}, {session.provider}",
             machine=str(this_machine()),
         )

@@ -15,7 +15,7 @@ from films import FakeLive, numbers, write_cat_model, write_film
 from segsweep.deploy import frames as frames_module
 from segsweep.deploy import video as video_module
 from segsweep.deploy.frames import PAUSES_S
-from segsweep.deploy.video import BOUND, VideoOptions, chosen_classes, make_film
+from segsweep.deploy.video import BOUND, VideoOptions, make_film
 from segsweep.errors import ConfigError, StorageError
 
 pytestmark = [pytest.mark.slow(reason="decodes, encodes and starts threads"), pytest.mark.timeout(20)]
@@ -93,19 +93,14 @@ def test_other_classes_are_not_drawn(model, source, tmp_path):
     assert film(model, source, tmp_path / "out.mp4", classes=("1", "cat")).instances == 30
 
 
-def test_an_unknown_class_is_told_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"cow: must be a class of the model \(it knows cat, dog"):
-        chosen_classes(("cat", "dog"), ("cow", "cat"))
-
-
 def test_a_slow_model_makes_a_file_wait_and_a_live_source_drop(model, source, tmp_path, monkeypatch):
-    real = video_module.only
+    real = video_module.draw
 
-    def slow(prediction, classes):
+    def slow(image, prediction, names):
         time.sleep(0.02)
-        return real(prediction, classes)
+        return real(image, prediction, names)
 
-    monkeypatch.setattr(video_module, "only", slow)
+    monkeypatch.setattr(video_module, "draw", slow)
     empty = write_cat_model(tmp_path / "empty.onnx", found=False)
     assert film(empty, source, tmp_path / "out.mp4", threads=1).frames["dropped"] == 0
     monkeypatch.setattr(frames_module, "PAUSES_S", ())
