@@ -54,8 +54,11 @@ def assemble(coefficients: Tensor, prototypes: Tensor, boxes: Tensor, letterbox:
         boxes: Corners x1, y1, x2, y2 in pixels of the image, shape [n, 4]; a pixel belongs to a box when x1 <= x < x2.
         letterbox: How the image lies on the canvas.
     """
+    if not len(boxes):
+        return []
     _, channels, height, width = prototypes.shape
-    logits = (coefficients @ prototypes.reshape(channels, -1)).reshape(-1, height, width)
+    # Not NumPy: the threads of its BLAS and those of onnxruntime, which spin, would fight for the cores.
+    logits = cv2.gemm(coefficients, prototypes.reshape(channels, -1), 1.0, None, 0.0).reshape(-1, height, width)
     # Column x of the image is column (x + 0.5) * scale - 0.5 + left of the prototypes, pixel centres being at + 0.5.
     scale_x = letterbox.width / letterbox.image_width / _PROTOTYPE_STRIDE
     scale_y = letterbox.height / letterbox.image_height / _PROTOTYPE_STRIDE
