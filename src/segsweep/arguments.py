@@ -87,6 +87,12 @@ def add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> Non
     choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
 
 
+def add_check_arguments(check: Any) -> None:
+    """Of `check`, beyond the job's."""
+    text = "ask this cluster's YAML, which need not run, in place of the machines that are there: fit, hours and price"
+    check.add_argument("--cluster", type=Path, metavar="FILE", help=text)
+
+
 def add_submit_arguments(submit: Any) -> None:
     """Of `submit`, beyond the job's."""
     where = submit.add_mutually_exclusive_group(required=True)

@@ -14,6 +14,7 @@ from typing import Any
 import segsweep
 from segsweep import commands
 from segsweep.arguments import (
+    add_check_arguments,
     add_convert_arguments,
     add_dataset_arguments,
     add_inspect_arguments,
@@ -146,8 +147,10 @@ def _parser() -> argparse.ArgumentParser:
         "augmentations, a few kilobytes; data, runs and weights lie on S3, or on a disk that all machines mount. "
         "Exits with the sweep's own code.",
     )
+    check = add("check", commands.check, "dry run: resolved job, rungs, worst-case cost, does everything fit")
+    add_check_arguments(check)
     add_job_arguments(
-        add("check", commands.check, "dry run: resolved job, rungs, worst-case cost, does everything fit"),
+        check,
         add("sweep", commands.sweep, "start the sweep, or go on with it if its run exists"),
         submit,
     )

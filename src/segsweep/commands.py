@@ -102,8 +102,28 @@ def check(args: argparse.Namespace) -> int:
     _need("ray", "train")
     from segsweep.sweep.check import check
 
-    facts = check(job, str(args.job))
-    print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
+    if args.cluster is None:
+        facts = check(job, str(args.job))
+        print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
+        return 0
+    from segsweep.cluster.capacity import plan
+    from segsweep.errors import ConfigError
+
+    try:
+        facts = check(job, str(args.job), is_here=False)
+    except ConfigError as exc:
+        try:  # how it fits is told all the same
+            found = plan(job.job, str(args.job), args.cluster, None)
+        except ConfigError as other:
+            raise ConfigError([*exc.problems, *other.problems]) from exc
+        if not args.json:
+            print(found.to_text())
+        raise
+    found = plan(job.job, str(args.job), args.cluster, facts.manifest.splits["train"].images)
+    if args.json:
+        print(json.dumps({**facts.to_json(), "cluster": found.to_json()}, indent=1))
+    else:
+        print(facts.to_text(), found.to_text(), sep="\n\n")
     return 0
 
 

@@ -11,6 +11,7 @@ import yaml
 
 from segsweep.config.augmentation import is_dimension
 from segsweep.config.job import Job, JobFile
+from segsweep.core.forecast import mean_epochs
 from segsweep.core.trials import ParamValue
 from segsweep.core.variants import nominal_epoch_cost
 from segsweep.dataset.augmentation.online import problems_of_all_online, problems_of_dimensions
@@ -31,7 +32,7 @@ class CheckFacts:
         job: The resolved job.
         bundle_uri: The bundle that `dataset` names.
         manifest: Its manifest.
-        there: CPUs and GPUs that are there now.
+        there: CPUs and GPUs that are there now; empty where that was not asked.
     """
 
     job: JobFile
@@ -49,10 +50,8 @@ class CheckFacts:
         """Epochs if one in reduction_factor goes on at every milestone and every size's default is fully trained."""
         job = self.job.job
         defaults = min(len(job.variants), job.budget.trials)
-        levels = job.horizon.levels
-        spans = zip((0, *levels[:-1]), levels, strict=True)
-        share: float = sum((end - start) / job.scheduler.reduction_factor**i for i, (start, end) in enumerate(spans))
-        return defaults * job.budget.max_epochs + (job.budget.trials - defaults) * share
+        rest = job.budget.trials - defaults
+        return defaults * job.budget.max_epochs + rest * mean_epochs(job.horizon)
 
     def to_json(self) -> dict[str, Any]:
         """Facts for `segsweep check --json`."""
@@ -76,6 +75,8 @@ class CheckFacts:
         job = self.job.job
         splits = ", ".join(f"{name} {self.manifest.splits[name].images}" for name in SPLITS)
         costs = ", ".join(f"{variant} x{nominal_epoch_cost(variant):.1f}" for variant in job.variants)
+        cpus, gpus = self.there.get("CPU", 0), self.there.get("GPU", 0)
+        there = [f"there       {cpus:g} CPUs, {gpus:g} GPUs"] if self.there else []
         rungs = ", ".join(map(str, job.horizon.milestones)) or "none: every trial trains to the horizon"
         return "\n".join(
             [
@@ -85,14 +86,19 @@ class CheckFacts:
                 f"rungs       epochs {rungs}; horizon {job.budget.max_epochs}",
                 f"cost        at most {job.budget.trials} trials and {self.worst_case_epochs} epochs, "
                 f"about {self.expected_epochs:.0f} epochs with early stopping; one epoch by size: {costs}",
-                f"there       {self.there.get('CPU', 0):g} CPUs, {self.there.get('GPU', 0):g} GPUs",
-                "ok          storage can be written, dataset and weights are there, every size fits",
+                *there,
+                f"ok          storage can be written, dataset and weights are there{', every size fits' if there else ''}",
             ]
         )
 
 
-def check(job: JobFile, where: str) -> CheckFacts:
+def check(job: JobFile, where: str, *, is_here: bool = True) -> CheckFacts:
     """Look at everything a sweep needs without starting one.
+
+    Args:
+        job: The job and the files it names.
+        where: Its file, for messages.
+        is_here: Whether it shall run on this machine, or the cluster whose address is set: whether it fits there.
 
     Raises:
         ConfigError: With every problem found: exit code 2, whatever kind each problem is.
@@ -119,11 +125,12 @@ def check(job: JobFile, where: str) -> CheckFacts:
     except SegsweepError as exc:
         problems += _as_problems(exc, where, "augment", str(job.job.augment))
     there: dict[str, float] = {}
-    try:
-        there = _resources_there()
-        problems += fit_problems(job.job, there, where)
-    except ConfigError as exc:
-        problems += exc.problems
+    if is_here:
+        try:
+            there = _resources_there()
+            problems += fit_problems(job.job, there, where)
+        except ConfigError as exc:
+            problems += exc.problems
     if problems or manifest is None:
         raise ConfigError(problems)
     return CheckFacts(job, bundle_uri, manifest, there)
