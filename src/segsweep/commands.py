@@ -146,7 +146,7 @@ def sweep(args: argparse.Namespace) -> int:
     for variant, record in best_by_variant(outcome.records).items():
         print(f"best {variant}: {record.trial_id}, mask mAP50-95 {record.mask_map50_95:.3f} on val")
     if outcome.gpu_time_is_spent:
-        print("the GPU-hour budget is spent; raise budget.gpu_hours and run the same command to go on")
+        print("the budget for GPUs is spent; raise budget.gpu_hours or budget.usd and run the same command to go on")
     print(f"next: segsweep report {outcome.run_uri} --out report")
     return 0
 

@@ -57,7 +57,7 @@ class Bill:
 
     Attributes:
         gpu_hours: Whole GPUs, with early stopping as is to be expected.
-        worst_gpu_hours: If no trial were ever stopped; `budget.gpu_hours` ends it before, where it is less.
+        worst_gpu_hours: If no trial were ever stopped; the budget ends it before, where it is less.
         usd: Price of `gpu_hours`.
         worst_usd: Price of `worst_gpu_hours`.
     """
@@ -153,8 +153,8 @@ class Plan:
             if one.name in self.bills:
                 bill = self.bills[one.name]
                 line += (
-                    f"; this sweep about {bill.gpu_hours:.0f} GPU-hours and {bill.usd:.0f} USD, "
-                    f"at most {bill.worst_gpu_hours:.0f} and {bill.worst_usd:.0f}"
+                    f"; this sweep about {_round(bill.gpu_hours)} GPU-hours and {_round(bill.usd)} USD, "
+                    f"at most {_round(bill.worst_gpu_hours)} and {_round(bill.worst_usd)}"
                 )
             lines.append(line)
         lines.append(
@@ -247,7 +247,7 @@ def _bills(job: Job, types: Sequence[NodeType], imgsz: int, images: int) -> Iter
         for is_worst in (False, True):
             epochs = epochs_by_variant(job.horizon, job.budget.trials, job.variants, is_worst=is_worst)
             seconds = (n * images * image_seconds(v, imgsz, one.machine.gpu) for v, n in epochs.items())
-            hours.append(min(sum(seconds) / 3600, job.budget.gpu_hours or float("inf")))
+            hours.append(min(sum(seconds) / 3600, job.budget.most_gpu_hours or float("inf")))
         price = one.usd_per_hour / one.machine.gpus
         yield one.name, Bill(hours[0], hours[1], hours[0] * price, hours[1] * price)
 
@@ -283,6 +283,10 @@ def _head_warnings(data: Mapping[str, Any]) -> Iterator[str]:
     head = _section(_section(data, "available_node_types"), str(data.get("head_node_type")))
     if _section(head, "resources").get("CPU") != 0:
         yield "the head gives its CPUs away: trials may run there; set its resources to {CPU: 0, GPU: 0}"
+
+
+def _round(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _section(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -35,6 +35,9 @@ class Budget(BaseModel):
         max_epochs: Horizon of a trial, in epochs.
         trials: Trials in all, over all sizes and all sessions.
         gpu_hours: GPU-hours in all, over all sessions; None for no limit. CPU trials cost none.
+        usd: Price in all of the GPU-hours that trials hold, in US dollars; None for no limit. Machines that wait, the
+            head and disks are not counted.
+        usd_per_gpu_hour: Price of one; what `usd` is counted with.
     """
 
     model_config = _FROZEN
@@ -42,6 +45,14 @@ class Budget(BaseModel):
     max_epochs: Annotated[int, Field(ge=1, le=9999, strict=True)]  # checkpoints are named with four digits
     trials: Positive
     gpu_hours: Annotated[Real, Field(gt=0)] | None = None
+    usd: Annotated[Real, Field(gt=0)] | None = None
+    usd_per_gpu_hour: Annotated[Real, Field(gt=0)] | None = None
+
+    @property
+    def most_gpu_hours(self) -> float | None:
+        """GPU-hours after which the sweep ends: the lesser of `gpu_hours` and what `usd` buys; None for no limit."""
+        bought = None if self.usd is None or self.usd_per_gpu_hour is None else self.usd / self.usd_per_gpu_hour
+        return min((hours for hours in (self.gpu_hours, bought) if hours is not None), default=None)
 
 
 class Scheduler(BaseModel):
@@ -260,6 +271,10 @@ def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> I
     if type(trials) is int and isinstance(variants, list | tuple) and 1 <= trials < len(variants):
         rule = f"must give each of the {len(variants)} variants at least one trial"
         yield Problem(where, rule, "budget.trials", str(trials), "raise it, or name fewer variants")
+    budget = _section(data, "budget")
+    if budget.get("usd") is not None and budget.get("usd_per_gpu_hour") is None:
+        fix = "e.g. 0.64 for a quarter of a g5.12xlarge on spot; `segsweep check JOB --cluster FILE` tells prices"
+        yield Problem(where, "is needed to count budget.usd", "budget.usd_per_gpu_hour", fix=fix)
     train = data.get("train", {})
     if not isinstance(train, Mapping):
         return  # the model has said so

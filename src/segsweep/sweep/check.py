@@ -77,6 +77,7 @@ class CheckFacts:
         costs = ", ".join(f"{variant} x{nominal_epoch_cost(variant):.1f}" for variant in job.variants)
         cpus, gpus = self.there.get("CPU", 0), self.there.get("GPU", 0)
         there = [f"there       {cpus:g} CPUs, {gpus:g} GPUs"] if self.there else []
+        fits = ", every size fits" if there else ""
         rungs = ", ".join(map(str, job.horizon.milestones)) or "none: every trial trains to the horizon"
         return "\n".join(
             [
@@ -87,7 +88,7 @@ class CheckFacts:
                 f"cost        at most {job.budget.trials} trials and {self.worst_case_epochs} epochs, "
                 f"about {self.expected_epochs:.0f} epochs with early stopping; one epoch by size: {costs}",
                 *there,
-                f"ok          storage can be written, dataset and weights are there{', every size fits' if there else ''}",
+                f"ok          storage can be written, dataset and weights are there{fits}",
             ]
         )
 

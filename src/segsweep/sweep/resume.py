@@ -13,6 +13,8 @@ from segsweep.storage.run_folder import RunInfo
 _MAY_CHANGE = (
     "budget.trials",
     "budget.gpu_hours",
+    "budget.usd",
+    "budget.usd_per_gpu_hour",
     "resources",
     "concurrency",
     "checkpoint_minutes",

@@ -139,7 +139,7 @@ def _has_work(ledger: Ledger, allowance: Allowance) -> bool:
 
 
 def _allowance(job: Job) -> Allowance:
-    hours = job.budget.gpu_hours
+    hours = job.budget.most_gpu_hours
     return Allowance(job.budget.trials, None if hours is None else hours * 3600)
 
 

@@ -73,11 +73,14 @@ class RunStatus:
         line = f"budget: {budget['trials_left']} of {budget['trials']} trials left to start"
         if budget["gpu_hours"] is not None:
             line += f", {budget['gpu_hours_spent']:.2f} of {budget['gpu_hours']:g} GPU-hours spent"
+        if budget["usd"] is not None:
+            line += f", {budget['usd_spent']:.2f} of {budget['usd']:g} USD for GPUs spent"
         return "\n".join([*lines, line])
 
     def to_json(self) -> dict[str, Any]:
         """The schema of `segsweep status --json`."""
         budget = self.job.job.budget
+        spent = sum(record.gpu_seconds for record in self.trials) / 3600
         return {
             "run": self.run,
             "state": self.state.value,
@@ -100,7 +103,9 @@ class RunStatus:
                 "trials_left": max(0, budget.trials - len(self.trials)),
                 "max_epochs": budget.max_epochs,
                 "gpu_hours": budget.gpu_hours,
-                "gpu_hours_spent": sum(record.gpu_seconds for record in self.trials) / 3600,
+                "gpu_hours_spent": spent,
+                "usd": budget.usd,
+                "usd_spent": None if budget.usd_per_gpu_hour is None else spent * budget.usd_per_gpu_hour,
             },
         }
 
@@ -139,7 +144,8 @@ def _state_at_rest(job: JobFile, trials: Sequence[TrialRecord]) -> RunState:
     if len(trials) >= budget.trials and all(record.status.is_final for record in trials):
         return RunState.COMPLETED
     spent = sum(record.gpu_seconds for record in trials) / 3600
-    return RunState.EXHAUSTED if budget.gpu_hours is not None and spent >= budget.gpu_hours else RunState.INTERRUPTED
+    most = budget.most_gpu_hours
+    return RunState.EXHAUSTED if most is not None and spent >= most else RunState.INTERRUPTED
 
 
 def _at_rest(record: TrialRecord) -> TrialRecord:

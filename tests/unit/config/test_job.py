@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from examples import JOB, SPACE, a_job
-from segsweep.config.job import Job, from_run, load_job
+from segsweep.config.job import Budget, Job, from_run, load_job
 from segsweep.core.ledger import Horizon
 from segsweep.core.variants import VARIANTS
 from segsweep.errors import ConfigError
@@ -71,6 +71,7 @@ def test_all_sizes_are_swept_where_none_is_named_and_order_does_not_matter(load)
         ("budget.gpu_hours=.nan", ["budget.gpu_hours = nan: must be a finite number"]),
         ("budget.gpu_hours=.inf", ["budget.gpu_hours = inf: must be a finite number"]),
         ("budget.gpu_hours='9'", ["budget.gpu_hours = '9': must be a valid number"]),
+        ("budget.usd_per_gpu_hour=0", ["budget.usd_per_gpu_hour = 0: must be greater than 0"]),
         ("budget.gpu_hour=9", ["budget.gpu_hour = 9: unknown key (did you mean gpu_hours?)"]),
         ("scheduler.reduction_factor=1", ["scheduler.reduction_factor = 1: must be greater than or equal to 2"]),
         ("scheduler.grace_epochs=0", ["scheduler.grace_epochs = 0: must be greater than or equal to 1"]),
@@ -286,3 +287,24 @@ def test_a_dimension_without_its_transform_is_told(load):
 def test_a_dimension_is_no_training_argument(load):
     with pytest.raises(ConfigError, match=r"train.augment.GaussNoise.p = 0.1: is no training argument"):
         load({"train": {"optimizer": "SGD", "augment.GaussNoise.p": 0.1}})
+
+
+def test_money_without_a_price_is_refused(load):
+    with pytest.raises(ConfigError, match=r"budget.usd_per_gpu_hour: is needed to count budget.usd \(e.g. 0.64"):
+        load(sets=["budget.usd=9"])
+    assert load(sets=["budget.usd=9", "budget.usd_per_gpu_hour=0.64"]).job.budget.most_gpu_hours == 9 / 0.64
+
+
+@pytest.mark.parametrize(
+    ("budget", "hours"),
+    [
+        ({}, None),
+        ({"gpu_hours": 8}, 8.0),
+        ({"usd": 9, "usd_per_gpu_hour": 1.5}, 6.0),
+        ({"gpu_hours": 8, "usd": 9, "usd_per_gpu_hour": 1.5}, 6.0),
+        ({"gpu_hours": 4, "usd": 9, "usd_per_gpu_hour": 1.5}, 4.0),
+        ({"gpu_hours": 4, "usd_per_gpu_hour": 1.5}, 4.0),
+    ],
+)
+def test_the_lesser_of_hours_and_money_ends_a_sweep(budget, hours):
+    assert Budget.model_validate({"max_epochs": 9, "trials": 5, **budget}).most_gpu_hours == hours

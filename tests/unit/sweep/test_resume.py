@@ -44,6 +44,10 @@ def test_the_same_job_goes_on_without_a_word(space, job):
         ({"budget": {"max_epochs": 9, "trials": 40}}, ["budget.trials: 20 -> 40"]),
         ({"budget": {"max_epochs": 9, "trials": 10}}, ["budget.trials: 20 -> 10"]),
         ({"budget": {"max_epochs": 9, "trials": 20, "gpu_hours": 1.5}}, ["budget.gpu_hours: None -> 1.5"]),
+        (
+            {"budget": {"max_epochs": 9, "trials": 20, "usd": 9, "usd_per_gpu_hour": 1}},
+            ["budget.usd: None -> 9.0", "budget.usd_per_gpu_hour: None -> 1.0"],
+        ),
         ({"resources": {"n": {"gpus": 0}}}, ["resources.n.cpus: None -> 4", "resources.n.gpus: None -> 0.0"]),
         ({"concurrency": 2}, ["concurrency: None -> 2"]),
         ({"dataset": "/data/bundles/example"}, ["dataset: 'bundles/example' -> '/data/bundles/example'"]),

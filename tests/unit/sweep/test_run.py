@@ -12,7 +12,7 @@ from segsweep.core.trials import Status
 from segsweep.errors import DamagedRunError, InterruptedSweepError, RunError, StorageError
 from segsweep.storage.local import LocalStore
 from segsweep.storage.run_folder import RunFolder
-from segsweep.sweep.run import _changes, _forgive, _session
+from segsweep.sweep.run import _allowance, _changes, _forgive, _session
 
 
 def failed(number, failure="OSError"):
@@ -72,3 +72,8 @@ def test_a_session_that_cannot_be_closed_does_not_hide_why_it_ended(tmp_path, mo
 
     with pytest.raises(RunError, match="failed alike"):
         session()
+
+
+def test_money_ends_a_sweep_as_hours_do():
+    budget = {"max_epochs": 9, "trials": 5, "gpu_hours": 8, "usd": 3, "usd_per_gpu_hour": 1.5}
+    assert _allowance(a_job(budget=budget).job).gpu_seconds == 2 * 3600

@@ -98,6 +98,8 @@ def test_the_facts_have_the_schema_that_users_read(run):
             "max_epochs": 9,
             "gpu_hours": 2.0,
             "gpu_hours_spent": 1.25,
+            "usd": None,
+            "usd_spent": None,
         },
     }
 
@@ -161,3 +163,12 @@ def test_a_run_whose_gpu_hours_are_spent_says_so(run, seconds, state):
     paused = a_trial(2, epoch=3, gpus=0.5, seconds=2 * seconds)
     store = run([DONE, paused], budget={"max_epochs": 9, "trials": 2, "gpu_hours": 1.0})
     assert read_status(store).state is state
+
+
+@pytest.mark.parametrize(("usd", "state"), [(1.51, RunState.INTERRUPTED), (1.5, RunState.EXHAUSTED)])
+def test_a_run_whose_money_is_spent_says_so(run, usd, state):
+    budget = {"max_epochs": 9, "trials": 2, "gpu_hours": 50.0, "usd": usd, "usd_per_gpu_hour": 1.5}
+    status = read_status(run([DONE, a_trial(2, epoch=3, gpus=0.5, seconds=7200.0)], budget=budget))
+    assert status.state is state
+    assert status.to_json()["budget"]["usd_spent"] == pytest.approx(1.5)
+    assert f"1.50 of {usd:g} USD for GPUs spent" in status.to_text()
