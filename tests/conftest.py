@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,26 @@ os.environ.update(
 settings.register_profile("gate", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("gate")
+
+
+# A full collection walks over all that Ray, torch and moto have made, for a second and more where a test has one: it is
+# made between tests, where no clock runs, and what was imported with them is left out.
+_TESTS_A_COLLECTION = 100
+gc.set_threshold(700, 10, 1_000_000)
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    place = item.session.items.index(item)
+    is_new_module = place and item.session.items[place - 1].path != item.path
+    if place % _TESTS_A_COLLECTION == 0 or is_new_module:
+        gc.collect()
+    return (yield)
 
 
 @pytest.fixture(scope="session")

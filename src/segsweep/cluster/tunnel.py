@@ -56,7 +56,8 @@ class Tunnel:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
-        self._words.truncate(0)
+        self._words.seek(0)
+        self._words.truncate()
         options = {
             "BatchMode": "yes",  # asks nothing
             "StrictHostKeyChecking": "accept-new",

@@ -48,7 +48,7 @@ def test_ray_starts_as_many_and_puts_them_where_we_say():
             def gpus(self):
                 return ray.get_gpu_ids()
 
-        for share, cpus in ((0.4, 1), (0.25, 1), (1, 4), (0.3, 3)):
+        for share, cpus in ((0.4, 1), (0.3, 3)):
             expected = pack(4, 16, share, cpus)
             trials = [Trial.options(num_gpus=share, num_cpus=cpus).remote() for _ in range(expected.trials + 1)]
             calls = [trial.gpus.remote() for trial in trials]
