@@ -71,7 +71,7 @@ class Sweep:
         return subprocess.Popen(
             [sys.executable, str(REPO / "tests" / "faulty_driver.py"), str(self.faults), "sweep", *self.job],
             cwd=self.shell.cwd,
-            env={**self.shell._env(), **env},
+            env={**self.shell.env_seen(), **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -80,7 +80,7 @@ def job(sample_bundles: Path) -> tuple[str, ...]:
 
 
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(shell: Shell, job: tuple[str, ...]) -> None:
-    terminal = Terminal(shell._command(("sweep", *job)), shell.cwd, shell._env())
+    terminal = Terminal(shell._command(("sweep", *job)), shell.cwd, shell.env_seen())
     terminal.wait_for(r"t0001\s+n\s+[1-4]/4", 180)  # a line a trial
     for told in (r"best n", r"\d+/10 trials", r"about .* left"):  # best so far, budget and time left
         terminal.wait_for(told, 180)
