@@ -39,6 +39,7 @@ A first run, on this machine, with data it makes itself:
   segsweep sweep jobs/demo.yaml
   segsweep report build/runs/demo --out build/report
   segsweep export build/runs/demo --out build/model
+  segsweep predict build/model build/sample --out build/seen
 
 Places are folders or s3:// URIs; AWS_ENDPOINT_URL names another S3 server.
 Exit codes: 0 done, 1 unexpected, 2 bad input or configuration, 3 dataset or storage, 4 sweep, report or export.

@@ -42,7 +42,8 @@ def address(owner: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             [
                 str(bin_dir / "ray"), "start", "--head", f"--port={port}", "--num-cpus=2", "--block",
                 "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", "--disable-usage-stats",
-                f"--temp-dir={scratch}",
+                # Ray's own would be taken where another head runs on this machine, and no job could be submitted.
+                f"--dashboard-agent-listen-port={_free_port()}", f"--temp-dir={scratch}",
             ],
             env={**owner.env_seen(), "PATH": f"{bin_dir}:/usr/bin:/bin"},
             stdout=out, stderr=out, start_new_session=True,

@@ -18,6 +18,7 @@ from segsweep.storage.opening import join
 COMMAND = "segsweep sweep job.yaml"  # the only one that we ever send
 _PATIENCE_S = 900.0  # of a log whose server does not answer
 _PAUSE_S = 5.0
+_SEND_PAUSES_S = (2.0, 5.0, 10.0, 20.0, 20.0)
 
 Write = Callable[[str], object]
 
@@ -102,13 +103,24 @@ class Submission:
         job_id = f"{self._job.job.name}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
         with tempfile.TemporaryDirectory(prefix="segsweep-") as folder:
             write_package(self._job, Path(folder))
-            try:
-                self._server.submit(job_id, COMMAND, Path(folder), metadata_of(self._run))
-            except LostServerError as exc:
-                raise self._no_answer(exc) from exc
+            self._send(job_id, Path(folder))
         self._tell(f"{self._run}: submitted as {job_id}; it goes on when this machine sleeps")
         self._tell(f"come back with: {self._come_back}")
         return job_id
+
+    def _send(self, job_id: str, folder: Path) -> None:
+        """Submit; a head that has just come up takes no job for some seconds, and an answer may be lost on its way."""
+        for wait_s in (*_SEND_PAUSES_S, None):
+            try:
+                self._server.submit(job_id, COMMAND, folder, metadata_of(self._run))
+            except LostServerError as exc:
+                if any(job.job_id == job_id for job in self._jobs()):
+                    return
+                if wait_s is None:
+                    raise self._no_answer(exc) from exc
+                self._sleep(wait_s)
+            else:
+                return
 
     def latest(self) -> str:
         """Submission id of the run's latest job.

@@ -57,6 +57,36 @@ def test_a_run_whose_job_has_ended_is_submitted_again(submission):
     assert len(server.sent) == 1
 
 
+def test_a_head_that_takes_no_job_yet_is_asked_again(submission):
+    class Young(Server):
+        refusals = 3
+
+        def submit(self, job_id, *what):
+            if self.refusals:
+                self.refusals -= 1
+                raise LostServerError("No available agent to submit job, please try again later.")
+            super().submit(job_id, *what)
+
+    server = Young()
+    assert submission(server).start()
+    assert len(server.sent) == 1
+    server.refusals = 99
+    with pytest.raises(RunError, match="No available agent"):
+        submission(server).start()
+
+
+def test_a_job_whose_answer_was_lost_is_not_sent_twice(submission):
+    class Mute(Server):
+        def submit(self, job_id, *what):
+            super().submit(job_id, *what)
+            self.jobs = [running(job_id)]
+            raise LostServerError("the answer never came")
+
+    server = Mute()
+    assert submission(server).start()
+    assert len(server.sent) == 1
+
+
 def test_after_a_lost_connection_the_log_goes_on_where_it_was(submission, told):
     server = Server(
         [ended()], [["one\n", "tw", LostServerError("gone")], [LostServerError("gone")], ["one\ntwo\nth", "ree\n"]]
