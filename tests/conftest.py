@@ -40,8 +40,8 @@ def pytest_collection_finish() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     place = item.session.items.index(item)
-    is_new_module = place and item.session.items[place - 1].path != item.path
-    if place % _TESTS_A_COLLECTION == 0 or is_new_module:
+    is_new_folder = place and item.session.items[place - 1].path.parent != item.path.parent
+    if place % _TESTS_A_COLLECTION == 0 or is_new_folder:
         gc.collect()
     return (yield)
 

@@ -48,10 +48,10 @@ def unbridge(ring: Ring) -> tuple[Part, ...]:
     vertices = cast(list[_Vertex], [tuple(vertex) for vertex in ring.tolist()])
     if len(set(vertices)) == len(vertices):
         return (Part(ring),)
-    loops = [loop for loop in map(np.array, _cut(vertices)) if len(loop) >= 3 and area(loop) > 0]
+    loops = [loop for loop in map(np.array, _cut(vertices)) if len(loop) >= 3 and not _is_flat(loop)]
     if not loops or any(_touch(a, b) for i, a in enumerate(loops) for b in loops[:i]):
         return (Part(ring),)
-    return _nest(sorted(loops, key=lambda loop: -area(loop)))
+    return _nest(sorted(loops, key=lambda loop: -float(np.prod(np.ptp(loop, axis=0)))))
 
 
 def _join_all(rings: Sequence[Ring]) -> Ring:
@@ -90,6 +90,12 @@ def _cut(vertices: Sequence[_Vertex]) -> list[list[_Vertex]]:
     return [path[:-1], *loops]
 
 
+def _is_flat(ring: Ring) -> bool:
+    """Whether all vertices lie on one line. A ring that crosses itself can fill much and have an `area` of 0."""
+    along, towards = ring[1] - ring[0], ring[2:] - ring[0]
+    return not (along[0] * towards[:, 1] - along[1] * towards[:, 0]).any()
+
+
 def _touch(a: Ring, b: Ring) -> bool:
     """Whether an edge of one ring meets an edge of the other, be it in a point."""
     low, high = np.maximum(a.min(axis=0), b.min(axis=0)), np.minimum(a.max(axis=0), b.max(axis=0))
@@ -115,7 +121,11 @@ def _side(start: Ring, end: Ring, point: Ring) -> Ring:
 
 
 def _nest(loops: Sequence[Ring]) -> tuple[Part, ...]:
-    """Parts of rings that do not touch: what lies in an odd number of others is a hole of the smallest around it."""
+    """Parts of rings that do not touch: what lies in an odd number of others is a hole of the smallest around it.
+
+    Args:
+        loops: By the size of the box around them, the largest first, so that what lies in a ring comes after it.
+    """
     around: list[list[int]] = []
     for index, loop in enumerate(loops):
         point = _point_inside(loop)
@@ -124,7 +134,8 @@ def _nest(loops: Sequence[Ring]) -> tuple[Part, ...]:
     for loop, outer in zip(loops, around, strict=True):
         if len(outer) % 2:
             holes[outer[-1]].append(loop)
-    return tuple(Part(loops[index], tuple(cut)) for index, cut in holes.items())
+    parts = [Part(loops[index], tuple(cut)) for index, cut in holes.items()]
+    return tuple(sorted(parts, key=lambda part: -area(part.exterior)))
 
 
 def _point_inside(ring: Ring) -> Ring:

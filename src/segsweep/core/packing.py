@@ -34,7 +34,7 @@ def pack(machine_gpus: int, machine_cpus: int, trial_gpus: float, trial_cpus: in
         trial_cpus: As `trial_gpus`, at least 1.
     """
     by_cpus = machine_cpus // trial_cpus
-    part = round(trial_gpus * _UNIT)
+    part = int(trial_gpus * _UNIT)  # cut as Ray cuts it: six trials of 0.1667 fit on a GPU
     by_gpus = by_cpus if part == 0 else machine_gpus * (_UNIT // part)
     trials = min(by_cpus, by_gpus)
     return Packing(trials, max(0.0, machine_gpus - trials * trial_gpus), by_cpus < by_gpus)

@@ -6,12 +6,13 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 
 import ray
 
 from segsweep.config.job import Job
+from segsweep.core.packing import pack
 from segsweep.storage.retrying import PATIENCE_VARIABLE
 from segsweep.sweep.ray_start import cluster_address, join_cluster, start_here
 from segsweep.sweep.ray_watch import ray_kept_quiet, rays_processes, watching
@@ -54,7 +55,7 @@ def ray_session(job: Job) -> Iterator[int]:
                 else:
                     start_here(include_dashboard=False, object_store_memory=256 * 2**20)
                 with _interrupted_by(signal.SIGTERM) if is_main else nullcontext():  # now: Ray has set its own
-                    yield job.concurrency or capacity(job, ray.cluster_resources())
+                    yield job.concurrency or capacity(job, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         finally:
             ray.shutdown()
 
@@ -84,11 +85,13 @@ def _interrupt(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def capacity(job: Job, there: Mapping[str, float]) -> int:
-    """Trials of the cheapest size that fit on what is there, at least one."""
-    fits = []
-    for variant in job.variants:
-        wanted = job.resources_of(variant)
-        by_gpu = there.get("GPU", 0.0) / wanted.gpus if wanted.gpus else float("inf")
-        fits.append(int(min(there.get("CPU", 0.0) / wanted.cpus, by_gpu)))
-    return max(1, *fits)
+def capacity(job: Job, machines: Sequence[Mapping[str, float]]) -> int:
+    """Trials of the cheapest size that fit on the machines at once, at least one.
+
+    Args:
+        job: The job.
+        machines: What each has by Ray's names, "CPU" and "GPU".
+    """
+    wanted = [job.resources_of(variant) for variant in job.variants]
+    there = [(int(machine.get("GPU", 0)), int(machine.get("CPU", 0))) for machine in machines]
+    return max(1, *(sum(pack(*machine, one.gpus, one.cpus).trials for machine in there) for one in wanted))

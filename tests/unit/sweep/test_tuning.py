@@ -1,7 +1,5 @@
 """What of the driver needs no Ray."""
 
-import math
-
 import pytest
 
 from examples import a_job, a_trial
@@ -11,17 +9,16 @@ from segsweep.errors import NoSpaceError, RunError
 from segsweep.sweep.ray_session import capacity, s3_place
 from segsweep.sweep.tuning import _failure_limit, _innermost_of_ours
 
-RESOURCES = {"n": {"gpus": 0.25, "cpus": 2}, "s": {"gpus": 1, "cpus": 4}}
+RESOURCES = {"n": {"gpus": 0.4, "cpus": 2}, "s": {"gpus": 1, "cpus": 4}}
 
 
 @pytest.mark.parametrize(
     ("there", "fits"),
     [
-        ({"CPU": 64.0, "GPU": 4.0}, 16),  # by GPUs of the cheapest size
-        ({"CPU": 6.0, "GPU": 4.0}, 3),  # by CPUs
-        ({"CPU": 64.0, "GPU": 0.5}, 2),
-        ({"CPU": 64.0}, 1),  # an empty cluster that will grow
-        ({}, 1),
+        ([{"CPU": 64.0, "GPU": 4.0}], 8),  # two of the cheapest size a GPU, and a fifth of each is left
+        ([{"CPU": 64.0, "GPU": 1.0}, {"CPU": 6.0, "GPU": 4.0}], 2 + 3),  # by GPUs here, by CPUs there
+        ([{"CPU": 64.0}], 1),  # an empty cluster that will grow
+        ([], 1),
     ],
 )
 def test_as_many_trials_run_as_fit_of_the_cheapest_size(there, fits):
@@ -30,7 +27,7 @@ def test_as_many_trials_run_as_fit_of_the_cheapest_size(there, fits):
 
 def test_without_gpus_the_cpus_decide():
     job = a_job(resources={"n": {"gpus": 0, "cpus": 1}, "s": {"gpus": 0, "cpus": 2}}).job
-    assert capacity(job, {"CPU": 5.0, "GPU": math.inf}) == 5
+    assert capacity(job, [{"CPU": 5.0}]) == 5
 
 
 def test_workers_elsewhere_learn_where_s3_is_and_how_long_to_wait_and_no_key():
