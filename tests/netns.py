@@ -68,6 +68,7 @@ class Host:
         with (self.home / "etc" / "boot.log").open("ab") as log:
             first = subprocess.Popen(
                 [
+                    "setpriv", "--pdeathsig", "KILL",  # a test that is killed leaves no host
                     "ip", "netns", "exec", self.name,
                     "unshare", "--pid", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc",
                     "bash", "-c", script,

@@ -50,6 +50,20 @@ def add_convert_arguments(convert: Any) -> None:
     convert.add_argument("--classes", metavar="A,B,...", help="classes to take, where the format of SRC has a choice")
 
 
+def add_evaluate_arguments(evaluate: Any) -> None:
+    """Of `evaluate`."""
+    text = "ONNX files, folders of `segsweep export`, checkpoints (.pt), runs: of each size the best trial by val"
+    evaluate.add_argument("models", nargs="+", metavar="MODEL|RUN", help=text)
+    evaluate.add_argument("--data", required=True, metavar="BUNDLE", help="the bundle's folder or URI")
+    evaluate.add_argument("--split", default="test", metavar="SPLIT", help="train, val or test")
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help="folder for evaluation.json, truth and predictions")
+    evaluate.add_argument(
+        "--imgsz", type=int, metavar="N", help="input of checkpoints in pixels; the bundle's if absent"
+    )
+    evaluate.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads")
+    evaluate.add_argument("--resamples", type=int, default=1000, metavar="N", help="draws of the bootstrap, 0 for none")
+
+
 def add_predict_arguments(predict: Any) -> None:
     """Of `predict`."""
     predict.add_argument("model", type=Path, metavar="MODEL", help="an ONNX file, or the folder of `segsweep export`")

@@ -17,6 +17,7 @@ from segsweep.arguments import (
     add_check_arguments,
     add_convert_arguments,
     add_dataset_arguments,
+    add_evaluate_arguments,
     add_inspect_arguments,
     add_job_arguments,
     add_predict_arguments,
@@ -167,6 +168,15 @@ def _parser() -> argparse.ArgumentParser:
             "Trains here, without Ray, and compares every epoch with the recorded one: on a CPU all digits must be the "
             "same, on a GPU about. A trial that failed is trained to where it failed. The run is only read.",
         ),
+    )
+    add_evaluate_arguments(
+        add(
+            "evaluate",
+            commands.evaluate,
+            "models or runs on a split of a bundle, by one protocol",
+            "Confidence above 0.001, NMS at IoU 0.7, at most 300 objects an image, masks at the image's resolution. "
+            "A second evaluator judges the same predictions, and both figures are shown.",
+        )
     )
     add_predict_arguments(
         add(

@@ -195,6 +195,22 @@ def export(args: argparse.Namespace) -> int:
     return 0
 
 
+def evaluate(args: argparse.Namespace) -> int:
+    _need("ultralytics", "train", imported=False)
+    from segsweep.dataset.bundles.naming import resolve_bundle
+    from segsweep.deploy.evaluate import EvaluateOptions, evaluate_models
+    from segsweep.deploy.named_models import exported_models
+    from segsweep.report.build import Tools
+
+    copy = Tools().stage(resolve_bundle(args.data), cache_dir())
+    imgsz = args.imgsz or copy.manifest.imgsz
+    models = exported_models(args.models, imgsz, cache_dir(), lambda text: print(text, file=sys.stderr))
+    options = EvaluateOptions(args.split, args.threads, args.resamples)
+    done = evaluate_models(models, copy, args.out, options, _counter("predicting"))
+    print(json.dumps(done.to_json(), indent=1) if args.json else done.to_text())
+    return 0
+
+
 def predict(args: argparse.Namespace) -> int:
     _need("onnxruntime", "edge", imported=False)
     from segsweep.deploy.predict import PredictOptions, predict

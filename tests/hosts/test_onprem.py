@@ -23,7 +23,7 @@ from segsweep.cluster.token import make_token
 from shell import REPO, Shell, wait_until
 
 BIN = Path(sys.executable).parent
-TRIALS, EPOCHS = 5, 10
+TRIALS, EPOCHS = 4, 8
 
 
 @dataclass
@@ -51,7 +51,7 @@ def user(three_hosts: list[Host], real_data: Path) -> Shell:
         cwd, {"HOME": str(home), "PATH": f"{BIN}:/usr/bin:/bin:/usr/sbin", "SEGSWEEP_CACHE": str(home / "cache")}
     )
     (home / ".ssh").mkdir(mode=0o700)
-    shell.run("prepare", real_data / "feralcat", "--to", shared / "bundles", "--name", "cats", "--imgsz", 96)
+    shell.run("prepare", real_data / "feralcat", "--to", shared / "bundles", "--name", "cats", "--imgsz", 64)
     return shell
 
 
@@ -63,6 +63,8 @@ def _edited(hosts: Sequence[Host], key: Path) -> dict[str, object]:
     environment = file["setup_commands"][-1]
     assert "ray.env" in environment
     file["setup_commands"] = [environment.replace("$HOME/segsweep-venv/bin", str(BIN))]
+    for name in ("head_start_ray_commands", "worker_start_ray_commands"):  # a trial a host, on one thread
+        file[name] = [command.replace("ray start", "ray start --num-cpus=1") for command in file[name]]
     return dict(file)
 
 
@@ -86,12 +88,12 @@ def _job(shared: Path) -> tuple[str, ...]:
         "storage": shared / "runs",
         "variants": "[n]",
         "weights": "scratch",
-        "resources": "{n: {gpus: 0, cpus: 2}}",  # one trial a host
+        "resources": "{n: {gpus: 0, cpus: 1}}",
         "concurrency": 3,
         "checkpoint_minutes": 0,  # a lost host costs an epoch
         "budget": f"{{max_epochs: {EPOCHS}, trials: {TRIALS}}}",
         "scheduler": f"{{grace_epochs: {EPOCHS}, reduction_factor: 3}}",  # nobody is stopped
-        "train.imgsz": 96,
+        "train.imgsz": 64,
         "train.batch": 8,
     }
     return ("jobs/feralcat.yaml", *(word for name, value in sets.items() for word in ("--set", f"{name}={value}")))
@@ -121,7 +123,7 @@ def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: S
     _up(user)
     log("ray up has ended")
     wait_until(lambda: head.run(". ~/ray.env; ray status").stdout.count("1 local.cluster.node") >= 1, 60, "the head")
-    wait_until(lambda: "/6.0 CPU" in head.run(". ~/ray.env; ray status").stdout, 120, "three hosts of two CPUs")
+    wait_until(lambda: "/3.0 CPU" in head.run(". ~/ray.env; ray status").stdout, 120, "three hosts of a CPU")
     log("three hosts have joined")
     other = three_hosts[2].run(f"curl -s -m 5 -o /dev/null -w %{{http_code}} http://{head.address}:8265/")
     assert other.stdout == "000", "the dashboard answers another host"

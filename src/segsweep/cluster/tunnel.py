@@ -15,6 +15,7 @@ from segsweep.errors import Problem, RunError
 DASHBOARD_PORT = 8265  # Ray's own: of the dashboard and the job server
 _PATIENCE_S = 30.0
 _PAUSE_S = 0.1
+_KNOWN_HOSTS = Path("~/.ray/known_hosts")  # of heads alone: where one is set up anew, no other key is in doubt
 
 
 class Tunnel:
@@ -27,6 +28,7 @@ class Tunnel:
     """
 
     def __init__(self, host: str, user: str, private_key: Path | None) -> None:
+        self._host = host
         self._to = f"{user}@{host}"
         self._key = () if private_key is None else ("-i", str(private_key))
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,7 +60,9 @@ class Tunnel:
             self._port = free.getsockname()[1]
         self._words.seek(0)
         self._words.truncate()
+        _KNOWN_HOSTS.expanduser().parent.mkdir(parents=True, exist_ok=True)
         options = {
+            "UserKnownHostsFile": f'"{_KNOWN_HOSTS.expanduser()}"',
             "BatchMode": "yes",  # asks nothing
             "StrictHostKeyChecking": "accept-new",
             "ExitOnForwardFailure": "yes",
@@ -81,7 +85,9 @@ class Tunnel:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._process.kill()
                 self._process.wait()
-                raise RunError(Problem(self._to, f"SSH does not reach the head: {self._said()}", fix=_FIX))
+                said = self._said()
+                fix = _FIX_KEY.format(host=self._host) if _WRONG_KEY in said else _FIX
+                raise RunError(Problem(self._to, f"SSH does not reach the head: {said}", fix=fix))
             time.sleep(_PAUSE_S)
 
     def _stands(self) -> bool:
@@ -97,6 +103,8 @@ class Tunnel:
         return next((line.strip() for line in reversed(lines) if line.strip()), "no answer")
 
 
+_WRONG_KEY = "Host key verification failed"
+_FIX_KEY = f"if that machine was set up anew, forget its old key: ssh-keygen -f {_KNOWN_HOSTS} -R {{host}}"
 _FIX = "is the cluster up (make cluster-up), and does its file name your address, user and key?"
 
 

@@ -33,7 +33,7 @@ def coco_rows(prediction: Prediction, image_id: int, file_name: str) -> list[dic
             "category_id": int(kind) + 1,
             "bbox": [round(float(value), 2) for value in (box[0], box[1], box[2] - box[0], box[3] - box[1])],
             "score": round(float(score), 6),
-            "segmentation": _segmentation(mask, prediction.shape),
+            "segmentation": segmentation(mask, prediction.shape),
         }
         for box, score, kind, mask in zip(
             prediction.boxes, prediction.scores, prediction.classes, prediction.masks, strict=True
@@ -67,7 +67,13 @@ def to_csv(rows: Sequence[tuple[Any, ...]]) -> str:
     return text.getvalue()
 
 
-def _segmentation(mask: Mask, shape: tuple[int, int]) -> dict[str, Any]:
+def segmentation(mask: Mask, shape: tuple[int, int]) -> dict[str, Any]:
+    """A mask as COCO's compressed runs.
+
+    Args:
+        mask: Of an image.
+        shape: The image's height and width in pixels.
+    """
     height, width = shape
     runs = encode_window(mask.pixels, (mask.left, mask.top), height, width)
     return {"size": [height, width], "counts": encode_counts(runs)}

@@ -32,6 +32,7 @@ NODE_COMPLETE = "complete.json"
 NODE_REPORTS = "reports"
 NODE_CHECKPOINTS = "checkpoints"
 NODE_REPLAYS = "replays"
+NODE_EXPORTS = "exports"
 
 REPORT_PAGE = "index.html"
 REPORT_FACTS = "facts.json"

@@ -31,6 +31,7 @@ def folder(tmp_path, monkeypatch):
     program.chmod(0o700)
     (tmp_path / "head").touch()
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path / "home of mine"))
     return tmp_path
 
 
@@ -48,6 +49,7 @@ def test_it_leads_from_loopback_to_the_head_s_loopback(folder, tmp_path):
         socket.create_connection(("127.0.0.1", port)).close()
     (line,) = asked(folder)
     assert f"-L 127.0.0.1:{port}:127.0.0.1:8265 " in line
+    assert f'UserKnownHostsFile="{tmp_path}/home of mine/.ray/known_hosts"' in line
     assert line.endswith(f"-i {tmp_path}/key.pem ubuntu@192.0.2.7")
     with pytest.raises(ConnectionRefusedError):  # it ends with whoever made it
         socket.create_connection(("127.0.0.1", port))
@@ -69,6 +71,16 @@ def test_where_ssh_does_not_get_there_its_own_words_are_told(folder):
     with (
         Tunnel("192.0.2.7", "ubuntu", None) as tunnel,
         pytest.raises(RunError, match=r"Permission denied \(publickey\)"),
+    ):
+        tunnel.address()
+
+
+def test_a_head_with_another_key_is_not_trusted_and_how_to_trust_it_is_told(folder):
+    program = folder / "ssh"
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('Host key verification failed.')\n")
+    with (
+        Tunnel("192.0.2.7", "ubuntu", None) as tunnel,
+        pytest.raises(RunError, match=r"ssh-keygen -f ~/.ray/known_hosts -R 192.0.2.7"),
     ):
         tunnel.address()
 
