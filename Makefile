@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 BUILD := build
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format lint typecheck fuzz e2e bench clean \
+.PHONY: help setup demo test check format lint typecheck fuzz e2e e2e-hosts bench clean \
 	cluster-up submit status logs dashboard report stop cluster-down
 
 help:  ## what can be made
@@ -52,6 +52,9 @@ fuzz: setup  ## thousands of bad inputs, about 3 minutes
 
 e2e: setup  ## whole commands, about 20 minutes
 	$(BIN)/python -m pytest tests/e2e
+
+e2e-hosts: setup  ## a cluster of three hosts made here: root, iproute2, openssh-server, rsync; 10 minutes
+	$(BIN)/python -m pytest -s tests/hosts
 
 bench: setup  ## every claim in benchmarks/, a ratio each
 	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

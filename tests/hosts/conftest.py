@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from netns import TOOLS, Host, hosts
+from netns import NETWORK, TOOLS, Host, hosts
+from seaweed import SeaweedServer, seaweed_server
 from shell import REPO
 
 
@@ -29,6 +30,16 @@ def three_hosts() -> Iterator[list[Host]]:
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
     with hosts(3) as made:
         yield made
+
+
+@pytest.fixture
+def storage(three_hosts: list[Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeaweedServer]:
+    """S3 that all hosts reach, and that no host's end touches."""
+    assert three_hosts
+    with seaweed_server(tmp_path / "seaweed", f"{NETWORK}.1") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """`cluster-onprem.yaml` for real: three hosts, `ray up` over SSH, a sweep, a worker lost, the head lost, gone on.
 
-Left out are the installation (the hosts see this machine's) and the GPUs. Not in the gate yet: it was seen up to the
-loss of the worker, and takes longer than it should on two cores.
+Left out are the installation (the hosts see this machine's) and the GPUs. Not in the gate yet: it passed whole once.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -19,7 +17,11 @@ import pytest
 import yaml
 
 from netns import Host
+from seaweed import SeaweedServer
 from segsweep.cluster.token import make_token
+from segsweep.storage import layout
+from segsweep.storage.opening import open_store
+from segsweep.storage.run_folder import RunFolder
 from shell import REPO, Shell, wait_until
 
 BIN = Path(sys.executable).parent
@@ -38,31 +40,34 @@ class Log:
 
 
 @pytest.fixture
-def user(three_hosts: list[Host], real_data: Path) -> Shell:
-    """The terminal of whoever has key and token, with the job, the cluster file, and the dataset on the shared disk."""
+def user(three_hosts: list[Host], storage: SeaweedServer, real_data: Path) -> Shell:
+    """The terminal of whoever has keys and token, with the job, the cluster file, and the dataset on S3."""
     shared = three_hosts[0].home.parent
     home, cwd = shared / "user", shared / "work"
     (home / ".ray").mkdir(parents=True)
     make_token(home)
     for name in ("jobs", "search_spaces"):
         shutil.copytree(REPO / name, cwd / name)
-    (cwd / "cluster.yaml").write_text(yaml.safe_dump(_edited(three_hosts, shared / "key")))
-    shell = Shell(
-        cwd, {"HOME": str(home), "PATH": f"{BIN}:/usr/bin:/bin:/usr/sbin", "SEGSWEEP_CACHE": str(home / "cache")}
-    )
+    (cwd / "cluster.yaml").write_text(yaml.safe_dump(_edited(three_hosts, shared / "key", storage)))
+    own = {"HOME": str(home), "PATH": f"{BIN}:/usr/bin:/bin:/usr/sbin", "SEGSWEEP_CACHE": str(home / "cache")}
+    shell = Shell(cwd, {**own, **storage.environment})
     (home / ".ssh").mkdir(mode=0o700)
-    shell.run("prepare", real_data / "feralcat", "--to", shared / "bundles", "--name", "cats", "--imgsz", 64)
+    shell.run("prepare", real_data / "feralcat", "--to", storage.uri("bundles"), "--name", "cats", "--imgsz", 64)
     return shell
 
 
-def _edited(hosts: Sequence[Host], key: Path) -> dict[str, object]:
+def _edited(hosts: Sequence[Host], key: Path, storage: SeaweedServer) -> dict[str, object]:
     file = yaml.safe_load((REPO / "cluster-onprem.yaml").read_text())
     file["provider"] |= {"head_ip": hosts[0].address, "worker_ips": [host.address for host in hosts[1:]]}
     file["auth"] = {"ssh_user": "root", "ssh_private_key": str(key)}
     file["file_mounts"]["~/segsweep"] = str(REPO)
-    environment = file["setup_commands"][-1]
-    assert "ray.env" in environment
-    file["setup_commands"] = [environment.replace("$HOME/segsweep-venv/bin", str(BIN))]
+    _, _, environment, shell = file["setup_commands"]  # without the two that install
+    keys = " ".join(f"'export {name}={value}'" for name, value in storage.environment.items())
+    environment = environment.replace("$HOME/segsweep-venv/bin", str(BIN)).replace(
+        " > ~/ray.env", f" {keys} > ~/ray.env"
+    )
+    assert storage.endpoint in environment
+    file["setup_commands"] = [environment, shell]
     for name in ("head_start_ray_commands", "worker_start_ray_commands"):  # a trial a host, on one thread
         file[name] = [command.replace("ray start", "ray start --num-cpus=1") for command in file[name]]
     return dict(file)
@@ -81,11 +86,11 @@ def _up(user: Shell) -> None:
     _ray(user, "up", "--yes", "--no-config-cache", "cluster.yaml")
 
 
-def _job(shared: Path) -> tuple[str, ...]:
+def _job(storage: SeaweedServer) -> tuple[str, ...]:
     sets = {
         "name": "cats",
-        "dataset": shared / "bundles" / "cats",
-        "storage": shared / "runs",
+        "dataset": storage.uri("bundles", "cats"),
+        "storage": storage.uri("runs"),
         "variants": "[n]",
         "weights": "scratch",
         "resources": "{n: {gpus: 0, cpus: 1}}",
@@ -99,8 +104,8 @@ def _job(shared: Path) -> tuple[str, ...]:
     return ("jobs/feralcat.yaml", *(word for name, value in sets.items() for word in ("--set", f"{name}={value}")))
 
 
-def _epochs(user: Shell, run: Path) -> dict[str, int]:
-    if not (run / "run.json").exists():
+def _epochs(user: Shell, run: str) -> dict[str, int]:
+    if not open_store(run).exists(layout.RUN):
         return {}
     return {trial["trial_id"]: trial["epoch"] for trial in user.facts("status", run)["trials"]}
 
@@ -112,12 +117,12 @@ def _trains(host: Host) -> set[str]:
 
 
 @pytest.mark.data
-def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: Shell) -> None:
+def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: Shell, storage: SeaweedServer) -> None:
     log = Log()
     head, worker, _ = three_hosts
     shared = head.home.parent
-    run = shared / "runs" / "cats"
-    job = _job(shared)
+    run = storage.uri("runs", "cats")
+    job = _job(storage)
     submit = ("submit", *job, "--cluster", "cluster.yaml")
 
     _up(user)
@@ -160,24 +165,31 @@ def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: S
     assert status["state"] == "COMPLETED"
     for trial in status["trials"]:
         assert trial["epoch"] == EPOCHS
-    for path in sorted((run / "trials").glob("*/metrics.csv")):
-        epochs = [float(line.split(",")[0]) for line in path.read_text().splitlines()[1:]]
-        assert epochs == list(range(1, EPOCHS + 1)), path
     for host in three_hosts:
         copies = [path for path in (host.home / ".cache" / "segsweep" / "bundles").glob("cats-*") if path.is_dir()]
         assert len(copies) == 1, f"{host.name} holds {copies}"
 
     _ray(user, "down", "--yes", "cluster.yaml")
     for host in three_hosts:
-        left = host.run("ps -eo args | grep -E 'raylet|gcs_server|segsweep' | grep -v grep").stdout
-        assert left == "", f"{host.name} still runs {left}"
+        wait_until(lambda host=host: not _left(host), 120, f"{host.name} without a process of Ray")
     log("ray down has left no process")
 
     user.run("sweep", *job, "--set", "name=undisturbed", "--set", "concurrency=1")
     log("an undisturbed sweep has ended")
-    assert _ended(run) == _ended(run.with_name("undisturbed"))
+    assert _ended(run) == _ended(storage.uri("runs", "undisturbed"))
 
 
-def _ended(run: Path) -> list[tuple[object, ...]]:
-    trials = [json.loads(path.read_text()) for path in sorted((run / "trials").glob("*/trial.json"))]
-    return [tuple(trial[name] for name in ("trial_id", "variant", "status", "epoch", "params")) for trial in trials]
+def _left(host: Host) -> str:
+    return host.run("ps -eo args | grep -E '[r]aylet|[g]cs_server|[r]ay::|[s]egsweep sweep'").stdout
+
+
+def _ended(run: str) -> list[tuple[object, ...]]:
+    """Every trial, and every epoch of it in all but its seconds."""
+    folder = RunFolder(open_store(run))
+    trials = []
+    for record in folder.read_trials():
+        rows = folder.read_metrics(record)
+        assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1)), record.trial_id
+        curve = [tuple(repr(value) for name, value in row.items() if name != "seconds") for row in rows]
+        trials.append((record.trial_id, record.variant, record.status, record.params, curve))
+    return trials
