@@ -9,8 +9,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import onnxruntime  # noqa: F401  (as the next one: takes longer than a test may)
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401  (takes longer than a test may)
+from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401
 
 from planted_model import planted_outputs, write_planted_model
 from segsweep import cli
