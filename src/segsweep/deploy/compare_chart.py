@@ -18,7 +18,7 @@ class Bar:
     """One configuration, ready to be drawn.
 
     Attributes:
-        label: Its model and threads.
+        label: Its model, runtime, precision, input and threads.
         stages_ms: Medians by `STAGES`.
         p50_ms: Of the total, which holds what lies between the stages.
         p90_ms: Of the total.
@@ -86,8 +86,9 @@ def _bar(one: Measured) -> Bar:
     share = None if one.agreement is None else one.agreement.matched_share
     notes = [f"{one.ms['total'].p50:.1f} ms", f"{one.peak_memory_bytes / 1e6:.0f} MB"]
     notes += [] if share is None else [f"{100 * share:.0f} % same"]
+    threads = f"{one.threads} thread{'s' if one.threads > 1 else ''}"
     return Bar(
-        label=f"{name}\n{one.runtime}, {max(one.canvas)} px, {one.threads} thread{'s' if one.threads > 1 else ''}",
+        label=f"{name}\n{one.runtime}, {one.precision}, {max(one.canvas)} px, {threads}",
         stages_ms=tuple(one.ms[stage].p50 for stage in STAGES),
         p50_ms=one.ms["total"].p50,
         p90_ms=one.ms["total"].p90,

@@ -13,6 +13,8 @@ import numpy as np
 
 from segsweep.deploy.agreement import Agreement
 from segsweep.inference.machine import Machine
+from segsweep.inference.precision import weight_precision
+from segsweep.inference.predictor import RUNTIME
 from segsweep.inference.timings import QUIET_CPUS, Percentiles
 
 STAGES = ("read", "prepare", "forward", "postprocess")
@@ -90,6 +92,7 @@ class Measured:
         runtime: What executed the network.
         runtime_version: Its version.
         provider: Its execution provider or device.
+        precision: Of its weights when it runs, e.g. `fp32`.
         canvas: Height and width of the network's input in pixels.
         samples: Images timed, over all rounds.
         ms: Percentiles by `COLUMNS`, each taken by itself, so that they need not add up.
@@ -110,6 +113,7 @@ class Measured:
     runtime: str
     runtime_version: str
     provider: str
+    precision: str
     canvas: tuple[int, int]
     samples: int
     ms: Mapping[str, Percentiles]
@@ -157,25 +161,14 @@ class Comparison:
 
     def to_text(self) -> str:
         """For a terminal."""
-        head = (
-            "model",
-            "runtime",
-            "input px",
-            "threads",
-            "p50 ms",
-            "p90",
-            "p99",
-            *STAGES,
-            "memory MB",
-            "file MB",
-            "same",
-            "IoU",
-        )
+        about_model = ("model", "runtime", "weights", "input px")
+        totals = ("p50 ms", "p90", "p99")
+        head = (*about_model, "threads", *totals, *STAGES, "memory MB", "file MB", "same", "IoU")
         table = [head, *(_cells(one) for one in self.measured)]
         widths = [max(len(row[column]) for row in table) for column in range(len(head))]
         lines = [
             "  ".join(
-                cell.ljust(width) if column < 3 else cell.rjust(width)
+                cell.ljust(width) if column < len(about_model) else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in table
@@ -228,6 +221,8 @@ def pool(
         runtime=runs[0].runtime,
         runtime_version=runs[0].runtime_version,
         provider=runs[0].provider,
+        # Ultralytics makes float32 of a checkpoint's weights, whatever they are in the file.
+        precision=weight_precision(configuration.path) if runs[0].runtime == RUNTIME else "fp32",
         canvas=runs[0].canvas,
         samples=len(samples),
         ms={name: _percentiles(samples[:, column]) for column, name in enumerate(COLUMNS)},
@@ -255,7 +250,7 @@ def _cells(one: Measured) -> tuple[str, ...]:
     share = None if one.agreement is None else one.agreement.matched_share
     iou = None if one.agreement is None else one.agreement.mean_mask_iou
     return (
-        *(one.model, one.runtime, "x".join(map(str, one.canvas)), str(one.threads)),
+        *(one.model, one.runtime, one.precision, "x".join(map(str, one.canvas)), str(one.threads)),
         *(f"{value:.1f}" for value in (total.p50, total.p90, total.p99)),
         *(f"{one.ms[stage].p50:.1f}" for stage in STAGES),
         *(f"{one.peak_memory_bytes / 1e6:.0f}", f"{one.size_bytes / 1e6:.1f}"),
