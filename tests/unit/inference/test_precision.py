@@ -57,3 +57,6 @@ def test_a_file_cut_anywhere_is_told_without_a_fault(tmp_path):
     for size in range(len(whole)):
         (tmp_path / "cut.onnx").write_bytes(whole[:size])
         assert weight_precision(tmp_path / "cut.onnx") in ("fp32", "unknown")
+    large = write(tmp_path / "m.onnx", (FP32, (100, 100))).read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(large[: len(large) // 2])
+    assert weight_precision(tmp_path / "cut.onnx") == "unknown"
