@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 CANVAS = 64
 
@@ -29,15 +29,17 @@ def planted_outputs(objects: Sequence[tuple[float, ...]], classes: int = 2) -> t
     return raw, prototypes
 
 
-def write_planted_model(path: Path, outputs: Sequence[np.ndarray], names: str = "{0: 'cat', 1: 'dog'}") -> Path:
+def write_planted_model(
+    path: Path, outputs: Sequence[np.ndarray], names: str = "{0: 'cat', 1: 'dog'}", kind: type = np.float32
+) -> Path:
+    """Write the network; `kind` is what it takes and gives, float32 or float16."""
+    number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     constants = [
-        helper.make_node("Constant", [], [f"output{i}"], value=numpy_helper.from_array(value))
+        helper.make_node("Constant", [], [f"output{i}"], value=numpy_helper.from_array(value.astype(kind)))
         for i, value in enumerate(outputs)
     ]
-    images = helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, CANVAS, CANVAS])
-    infos = [
-        helper.make_tensor_value_info(f"output{i}", TensorProto.FLOAT, value.shape) for i, value in enumerate(outputs)
-    ]
+    images = helper.make_tensor_value_info("images", number, [1, 3, CANVAS, CANVAS])
+    infos = [helper.make_tensor_value_info(f"output{i}", number, value.shape) for i, value in enumerate(outputs)]
     graph = helper.make_graph(constants, "planted", [images], infos)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     helper.set_model_props(model, {"names": names})

@@ -76,6 +76,18 @@ def add_predict_arguments(predict: Any) -> None:
     predict.add_argument("--crops", action="store_true", help="write a picture of every object too")
 
 
+def add_compare_arguments(compare: Any) -> None:
+    """Of `compare`."""
+    text = "ONNX files, folders of `segsweep export`, checkpoints (.pt) that Ultralytics runs with torch"
+    compare.add_argument("models", nargs="+", type=Path, metavar="MODEL", help=text)
+    compare.add_argument("images", metavar="IMAGES", help="a file, a folder with all below it, or a quoted pattern")
+    compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    compare.add_argument("--threads", default="1,2", metavar="N,M,...", help="CPU threads to try")
+    compare.add_argument("--rounds", type=int, default=3, metavar="N", help="fresh processes for each configuration")
+    compare.add_argument("--conf", type=float, default=0.45, metavar="X", help="smallest score of an object")
+    compare.add_argument("--reference", type=Path, metavar="MODEL", help="agree with this one; the first where absent")
+
+
 def add_job_arguments(*commands: Any) -> None:
     """Of commands that read a job."""
     for command in commands:

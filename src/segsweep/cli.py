@@ -15,6 +15,7 @@ import segsweep
 from segsweep import commands
 from segsweep.arguments import (
     add_check_arguments,
+    add_compare_arguments,
     add_convert_arguments,
     add_dataset_arguments,
     add_evaluate_arguments,
@@ -184,6 +185,15 @@ def _parser() -> argparse.ArgumentParser:
             commands.predict,
             "images through an exported model: overlays, COCO results, a table",
             "Needs only the extra `edge`. What cannot be read is told, and the rest goes on; the exit code is then 3.",
+        )
+    )
+    add_compare_arguments(
+        add(
+            "compare",
+            commands.compare,
+            "models, runtimes and thread counts on the same images: times, memory, agreement",
+            "Every configuration takes turns in fresh processes; times are split into read, prepare, forward and "
+            "postprocess. A configuration that fails is told, and the rest goes on; the exit code is then 4.",
         )
     )
     add_video_arguments(

@@ -225,6 +225,20 @@ def predict(args: argparse.Namespace) -> int:
     return DatasetError.exit_code if done.broken else 0
 
 
+def compare(args: argparse.Namespace) -> int:
+    from segsweep.deploy.compare import CompareOptions, compare
+    from segsweep.errors import ReportError
+
+    options = CompareOptions(_names(args.threads), args.rounds, args.conf, args.reference, cache_dir())
+
+    def say(text: str) -> None:
+        print(f"segsweep compare: {text}", file=sys.stderr, flush=True)
+
+    done = compare(args.models, [args.images], args.out, options, say)
+    print(json.dumps(done.to_json(), indent=1) if args.json else done.to_text())
+    return ReportError.exit_code if done.failed else DatasetError.exit_code if done.broken else 0
+
+
 def replay(args: argparse.Namespace) -> int:
     _need("ultralytics", "train", imported=False)
     from segsweep.errors import ConfigError

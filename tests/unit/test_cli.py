@@ -11,7 +11,8 @@ from segsweep import cli, commands
 from segsweep.errors import ConfigError, DatasetError, NoSpaceError, Problem, RunError
 
 COMMANDS = (
-    "sample", "prepare", "convert", "check", "sweep", "status", "report", "export", "predict", "video", "submit",
+    "sample", "prepare", "convert", "check", "sweep", "status", "report", "export", "predict", "compare", "video",
+    "submit",
 )  # fmt: skip
 
 

@@ -116,11 +116,16 @@ class Session:
         self.runtime_version: str = runtime.__version__
         self.provider: str = self._session.get_providers()[0]
         self._input = self._session.get_inputs()[0].name
+        self._is_half = self._session.get_inputs()[0].type == "tensor(float16)"
 
     def __call__(self, canvas: Tensor) -> tuple[Tensor, Tensor]:
-        """Run the network on float32 [1, 3, H, W]: raw detections [1, 4 + c + p, A], prototypes [1, p, H/4, W/4]."""
-        first, second = self._session.run(None, {self._input: canvas})
-        return first, second
+        """Run the network on float32 [1, 3, H, W]: raw detections [1, 4 + c + p, A], prototypes [1, p, H/4, W/4].
+
+        A network that takes and gives float16 is converted for; what it gives is float32 all the same.
+        """
+        given = canvas.astype(np.float16) if self._is_half else canvas
+        first, second = self._session.run(None, {self._input: given})
+        return first.astype(np.float32, copy=False), second.astype(np.float32, copy=False)
 
 
 class Predictor:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from planted_model import planted_outputs, write_planted_model
 from segsweep.errors import ConfigError
 from segsweep.inference.decode import Thresholds
 from segsweep.inference.predictor import Predictor, Session
@@ -26,6 +27,15 @@ def test_a_prediction_holds_boxes_scores_classes_and_masks_best_first(planted):
     assert found.classes.tolist() == [0, 1]
     assert [mask.area for mask in found.masks] == [32 * 16, 10 * 10]
     assert found.shape == (64, 64)
+
+
+def test_a_network_in_half_precision_takes_the_same_pictures_and_finds_the_same(tmp_path):
+    path = write_planted_model(tmp_path / "half.onnx", planted_outputs([CAT, LEFT_HALF_OF_A_DOG]), kind=np.float16)
+    found = Predictor(path)(picture())
+    assert found.boxes.tolist() == [[16.0, 24.0, 48.0, 40.0], [22.0, 5.0, 42.0, 15.0]]
+    assert (found.boxes.dtype, found.scores.dtype) == (np.float32, np.float32)
+    assert found.scores.tolist() == [np.float16(0.9), np.float16(0.5)]
+    assert [mask.area for mask in found.masks] == [32 * 16, 10 * 10]
 
 
 def test_coordinates_are_those_of_the_image_not_of_the_canvas(planted):
