@@ -38,13 +38,13 @@ from segsweep.inference.masks import mask_iou
 from segsweep.inference.predictor import Prediction, Predictor
 from segsweep.storage.files import disk_errors, written_whole
 
-THRESHOLDS = Thresholds(conf=0.001, iou=0.7, max_det=300)
+THRESHOLDS = Thresholds(conf=0.001, iou=0.7, max_det=300, multi_label=True)
 PROTOCOL: Mapping[str, Any] = {
     "version": 1,
     "conf": THRESHOLDS.conf,
     "nms_iou": THRESHOLDS.iou,
     "max_det": THRESHOLDS.max_det,
-    "classes_of_a_box": "the best one",
+    "multi_label": THRESHOLDS.multi_label,
     "mask_resolution": "the image's own, as it lies in the bundle",
     "true_box": "the rectangle around the true mask",
     "input": "square letterbox",

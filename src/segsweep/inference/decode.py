@@ -28,12 +28,14 @@ class Thresholds:
         iou: A box that overlaps a better one of its class by more than this is dropped, 0-1.
         max_det: At most this many detections an image, best first.
         classes: Indices of the classes to look for; None looks for all. Others are dropped before suppression.
+        multi_label: Whether a box may be of several classes, as evaluations have it; else it is of its best one.
     """
 
     conf: float = 0.25
     iou: float = 0.7
     max_det: int = 300
     classes: frozenset[int] | None = None
+    multi_label: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,23 @@ def decode(output: Tensor, prototypes: int, thresholds: Thresholds) -> Detection
     """
     rows = output[0]
     scores = rows[4 : rows.shape[0] - prototypes]
-    best = scores.max(axis=0)
-    anchors = np.flatnonzero(best > thresholds.conf)
-    anchors = anchors[np.argsort(-best[anchors], kind="stable")][:_MAX_CANDIDATES]
+    if thresholds.multi_label:
+        anchors, classes = np.nonzero(thresholds.conf < scores.T)
+    else:
+        anchors = np.flatnonzero(scores.max(axis=0) > thresholds.conf)
+        classes = scores[:, anchors].argmax(axis=0)
+    best = scores[classes, anchors]
+    order = np.argsort(-best, kind="stable")[:_MAX_CANDIDATES]
     if thresholds.classes is not None:
-        anchors = anchors[np.isin(scores[:, anchors].argmax(axis=0), list(thresholds.classes))]
+        order = order[np.isin(classes[order], list(thresholds.classes))]
+    anchors, classes, best = anchors[order], classes[order].astype(np.int64), best[order]
     kept = rows[:, anchors].T
     centre, half = kept[:, :2], kept[:, 2:4] / 2
     boxes = np.concatenate([centre - half, centre + half], axis=1)
-    classes = scores[:, anchors].argmax(axis=0).astype(np.int64)
     offset = classes.astype(np.float32)[:, None] * _CLASS_OFFSET
     survivors = suppress(boxes + offset, thresholds.iou, thresholds.max_det)
     return Detections(
-        boxes[survivors], best[anchors][survivors], classes[survivors], kept[survivors, rows.shape[0] - prototypes :]
+        boxes[survivors], best[survivors], classes[survivors], kept[survivors, rows.shape[0] - prototypes :]
     )
 
 

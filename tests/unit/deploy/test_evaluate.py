@@ -71,6 +71,17 @@ def test_what_is_missed_and_what_is_invented_costs_what_it_should(copy):
     assert (evaluated.images, evaluated.objects) == (4, 8)
 
 
+def test_a_cat_that_looks_a_little_more_like_a_dog_is_found_as_a_cat_too(copy):
+    raw, prototypes = planted_outputs([CAT, DOG])
+    raw[0, 5, 0] = 0.95  # the cat's score as a dog
+    model = write_planted_model(copy.root.parent / "doubtful.onnx", (raw, prototypes))
+    (found,) = evaluate_models({"one": model}, copy, None, EvaluateOptions(resamples=0), lambda *_: None).models
+    cat, dog = found.classes
+    assert cat.mask_map50 == pytest.approx(1.0)
+    assert dog.mask_map50 == pytest.approx(0.5)
+    assert found.mask_map50_95_interval is None
+
+
 def test_masks_and_boxes_are_judged_apart(copy):
     half = (32.0, 32.0, 32.0, 16.0, 0, 0.9, 0.0, 1.0)  # the same box, only its left half inside
     (model,) = run(copy, half=(half, DOG)).models

@@ -33,6 +33,15 @@ def test_overlapping_boxes_of_one_class_leave_the_best_and_other_classes_stay():
     assert found.classes.tolist() == [0, 1]
 
 
+def test_a_box_of_several_classes_is_of_each_where_that_is_asked_for():
+    two = raw((10, 20, 4, 8, 0.3, 0.6, 5.0), (50, 50, 4, 4, 0.4, 0.1, 6.0))
+    found = decode(two, 1, Thresholds(multi_label=True))
+    assert list(zip(found.classes.tolist(), found.coefficients[:, 0].tolist(), strict=True)) == [(1, 5), (0, 6), (0, 5)]
+    assert found.scores.tolist() == [np.float32(score) for score in (0.6, 0.4, 0.3)]
+    only = decode(two, 1, Thresholds(multi_label=True, classes=frozenset({0})))
+    assert only.coefficients[:, 0].tolist() == [6, 5]
+
+
 def test_nothing_found_keeps_its_shapes():
     found = decode(raw((10, 10, 4, 4, 0.1, 0.1, 0)), 1, Thresholds())
     assert (found.boxes.shape, found.scores.shape, found.coefficients.shape) == ((0, 4), (0,), (0, 1))
