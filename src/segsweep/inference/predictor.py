@@ -95,7 +95,7 @@ class Session:
         options.execution_mode = runtime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = 3
         try:
-            self._session = runtime.InferenceSession(str(path), options, providers=list(providers))
+            self._session = runtime.InferenceSession(_named(path), options, providers=list(providers))
         except failures as exc:
             fix = "export it with `segsweep export`"
             raise ConfigError(Problem(str(path), "must be an ONNX model that onnxruntime loads", fix=fix)) from exc
@@ -205,6 +205,12 @@ def _onnxruntime() -> tuple[Any, tuple[type[Exception], ...]]:
             Problem(RUNTIME, "is needed to run exported models", fix="pip install 'segsweep[edge]'")
         ) from exc
     return runtime, tuple(kind for kind in raised if isinstance(kind, type) and issubclass(kind, Exception))
+
+
+def _named(path: Path) -> str | bytes:
+    """The file as onnxruntime takes it: by name, or by content where its name is no UTF-8."""
+    name = str(path)
+    return path.read_bytes() if name != name.encode(errors="replace").decode() else name
 
 
 def _is_segmentation(inputs: list[tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> bool:

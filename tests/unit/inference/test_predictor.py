@@ -1,5 +1,6 @@
 """The predictor on planted networks, and beside Ultralytics' own on a real one."""
 
+import os
 import subprocess
 import sys
 
@@ -113,6 +114,12 @@ def test_a_file_that_is_no_model_is_named(tmp_path):
     assert caught.value.exit_code == 2
     with pytest.raises(ConfigError, match="gone"):
         Predictor(tmp_path / "gone.onnx")
+
+
+def test_a_file_whose_name_is_no_utf_8_is_loaded_too(planted, tmp_path):
+    strange = tmp_path / os.fsdecode(b"k\xe4tze.onnx")
+    planted(CAT).rename(strange)
+    assert len(Predictor(strange)(picture()).masks) == 1
 
 
 @pytest.mark.parametrize(
