@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 
@@ -19,6 +20,9 @@ os.environ.update(
     YOLO_AUTOINSTALL="false",
     ULTRALYTICS_SAFE_LOAD="true",
 )
+
+# A shell has SIGINT ignored for what it runs in the background, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The gate asks the same questions every time; everywhere else each run asks new ones.
 settings.register_profile("gate", derandomize=True)

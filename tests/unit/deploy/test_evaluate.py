@@ -142,7 +142,7 @@ def test_everything_that_does_not_exist_is_named(tmp_path):
 @pytest.mark.slow(reason="imports ultralytics")
 @pytest.mark.timeout(120)
 def test_the_command_tells_every_model_in_a_line_and_what_is_wrong_in_another(copy, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SEGSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SEGSWEEP_CACHE", str(copy.root.parents[1]))
     model = write_planted_model(tmp_path / "pets.onnx", planted_outputs([CAT, DOG]))
     words = ["evaluate", str(model), "--data", str(copy.root.parents[2] / "bundles" / "pets"), "--resamples", "20"]
     assert cli.main(words) == 0
