@@ -203,7 +203,7 @@ def evaluate(args: argparse.Namespace) -> int:
     from segsweep.report.build import Tools
 
     copy = Tools().stage(resolve_bundle(args.data), cache_dir())
-    imgsz = args.imgsz or copy.manifest.imgsz
+    imgsz = copy.manifest.imgsz if args.imgsz is None else args.imgsz
     models = exported_models(args.models, imgsz, cache_dir(), lambda text: print(text, file=sys.stderr))
     options = EvaluateOptions(args.split, args.threads, args.resamples)
     done = evaluate_models(models, copy, args.out, options, _counter("predicting"))

@@ -55,6 +55,12 @@ class Problem:
         return f"{head}{found}: {self.rule}{tail}"
 
 
+def shortened(names: Sequence[str]) -> str:
+    """The first five names, and how many more there are."""
+    shown = ", ".join(names[:5])
+    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
+
+
 class SegsweepError(Exception):
     """Base of every error a user meets.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +14,7 @@ import orjson
 
 from segsweep.core.geometry import Part, Ring, area, bridge, separate, unbridge
 from segsweep.dataset.records import Findings, Instance
+from segsweep.errors import DatasetError, Problem
 
 # Ultralytics drops the whole image when a coordinate is beyond this (data/utils.py, verify_image_label).
 TOLERANCE = 0.01 + 1e-9
@@ -101,6 +103,28 @@ def parse_labels(text: str, where: str, classes: Sequence[int], findings: Findin
         has_bridges = _with_repeats(ring, np.array([0]), np.array([len(ring)]))
         instances.append(Instance(category, unbridge(ring) if has_bridges else (Part(ring),)))
     return tuple(instances)
+
+
+def read_labels(image: Path, classes: int) -> tuple[Instance, ...]:
+    """The instances of an image of a bundle's node copy.
+
+    Args:
+        image: `<root>/images/<split>/<name>`; its labels are `<root>/labels/<split>/<stem>.txt`.
+        classes: How many the bundle has.
+
+    Raises:
+        DatasetError: The label file cannot be read, or rows of it are wrong.
+    """
+    label = image.parents[2] / "labels" / image.parent.name / f"{image.stem}.txt"
+    findings = Findings()
+    try:
+        text = label.read_text(encoding="utf-8")
+    except OSError as exc:
+        raise DatasetError(Problem(str(label), f"the label file cannot be read: {exc.strerror}")) from exc
+    instances = parse_labels(text, str(label), range(classes), findings)
+    if findings.problems:
+        raise DatasetError(findings.problems)
+    return instances
 
 
 def clip(ring: Ring, at: str, findings: Findings, fix: str = "") -> Ring | None:

@@ -20,9 +20,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from segsweep.core.geometry import fill
 from segsweep.dataset.augmentation.augment import AUGMENTED_SPLIT, Augmentation
 from segsweep.dataset.bundles.staging import NodeCopy
-from segsweep.dataset.labels import parse_labels
+from segsweep.dataset.labels import read_labels
 from segsweep.dataset.pictures.picture import Picture, read_picture
-from segsweep.dataset.records import SPLITS, Findings, Instance
+from segsweep.dataset.records import SPLITS, Instance
 from segsweep.errors import DatasetError, Problem
 
 logger = logging.getLogger(__name__)
@@ -77,16 +77,7 @@ class BundleDataset(Dataset[Sample]):
 
     def _read(self, index: int) -> tuple[Picture, tuple[Instance, ...]]:
         image = self.images[index]
-        label = image.parents[2] / "labels" / image.parent.name / f"{image.stem}.txt"
-        findings = Findings()
-        try:
-            text = label.read_text(encoding="utf-8")
-        except OSError as exc:
-            raise DatasetError(Problem(str(label), f"the label file cannot be read: {exc.strerror}")) from exc
-        instances = parse_labels(text, str(label), range(len(self.classes)), findings)
-        if findings.problems:
-            raise DatasetError(findings.problems)
-        return read_picture(image), instances
+        return read_picture(image), read_labels(image, len(self.classes))
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -32,9 +32,9 @@ from segsweep.deploy.compare_run import CHECKPOINT, Order
 from segsweep.deploy.comparison import Comparison, Configuration, ProcessRun, pool
 from segsweep.deploy.image_files import find_image_files
 from segsweep.deploy.model_file import find_model
-from segsweep.errors import ConfigError, DatasetError, MissingExtraError, Problem, ReportError, StorageError
+from segsweep.errors import ConfigError, DatasetError, MissingExtraError, Problem, ReportError, StorageError, shortened
 from segsweep.inference.machine import available_cpus, this_machine
-from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.files import disk_errors, write_whole
 
 MOST_THREADS = 256
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -149,10 +149,10 @@ def compare(
         failed=tuple(rounds.failed),
         broken=broken,
     )
-    _write(out / "compare.json", (json.dumps(comparison.to_json(), indent=1) + "\n").encode())
-    _write(out / "compare.csv", comparison.to_csv().encode(errors="backslashreplace"))
+    write_whole(out / "compare.json", (json.dumps(comparison.to_json(), indent=1) + "\n").encode())
+    write_whole(out / "compare.csv", comparison.to_csv().encode(errors="backslashreplace"))
     try:
-        _write(out / "compare.png", draw_comparison(comparison))
+        write_whole(out / "compare.png", draw_comparison(comparison))
     except MissingExtraError as exc:
         say(f"compare.png is not drawn: {exc}")
     return comparison
@@ -302,16 +302,12 @@ def _need(module: str, extra: str, model: Path) -> None:
 def _class_problems(reference: Path, names: Mapping[Path, tuple[str, ...]]) -> list[Problem]:
     if reference not in names:
         return []
-    rule = f"must know the classes of {reference}, {_listed(names[reference])}"
+    rule = f"must know the classes of {reference}, {shortened(names[reference])}"
     return [
-        Problem(str(model), rule, "names", _listed(known))
+        Problem(str(model), rule, "names", shortened(known))
         for model, known in names.items()
         if known != names[reference]
     ]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names)
 
 
 def _readable(
@@ -331,8 +327,3 @@ def _readable(
     if not readable:
         raise ConfigError(Problem(", ".join(named), "must hold an image that can be read", "IMAGES"))
     return tuple(readable), tuple(broken)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with disk_errors(str(path)), written_whole(path) as file:
-        file.write(data)

@@ -32,11 +32,11 @@ from segsweep.dataset.pictures.picture import read_picture
 from segsweep.deploy.results import coco_rows
 from segsweep.deploy.second_evaluator import NAME, SecondOpinion, second_opinion
 from segsweep.deploy.truth import TrueObject, split_images, to_coco, true_objects
-from segsweep.errors import ConfigError, Problem
+from segsweep.errors import ConfigError, Problem, shortened
 from segsweep.inference.decode import Thresholds
 from segsweep.inference.masks import mask_iou
 from segsweep.inference.predictor import Prediction, Predictor
-from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.files import write_whole
 
 THRESHOLDS = Thresholds(conf=0.001, iou=0.7, max_det=300, multi_label=True)
 PROTOCOL: Mapping[str, Any] = {
@@ -292,8 +292,8 @@ def _predictors(models: Mapping[str, Path], classes: Sequence[str], threads: int
             continue
         names = predictors[label].session.names
         if names != tuple(classes):
-            rule = f"must know the dataset's classes, {_listed(classes)}"
-            problems.append(Problem(str(path), rule, "names", _listed(names)))
+            rule = f"must know the dataset's classes, {shortened(classes)}"
+            problems.append(Problem(str(path), rule, "names", shortened(names)))
     if problems:
         raise ConfigError(problems)
     return predictors
@@ -316,10 +316,6 @@ def _row(one: Figures) -> tuple[str, ...]:
     return (one.label, "x".join(map(str, one.imgsz)), *ours, interval, "-" if second is None else f"{second:.4f}")
 
 
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:5])} and {len(names) - 5} more" if len(names) > 5 else ", ".join(names)
-
-
 def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _without_nan(one) for name, one in value.items()}
@@ -331,5 +327,4 @@ def _without_nan(value: Any) -> Any:
 
 
 def _write(path: Path, content: Any, indent: int | None = None) -> None:
-    with disk_errors(str(path)), written_whole(path) as file:
-        file.write((json.dumps(content, indent=indent) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=indent) + "\n").encode())

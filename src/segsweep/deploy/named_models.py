@@ -34,7 +34,7 @@ def exported_models(named: Sequence[str], imgsz: int, cache_dir: Path, tell: Cal
         RunError, ReportError, DatasetError, StorageError: A run cannot be used.
     """
     found: list[tuple[str, Path]] = []
-    problems: list[Problem] = []
+    problems = [] if imgsz > 0 else [Problem("--imgsz", "must be at least 1", value=str(imgsz))]
     for name in named:
         try:
             found += [*_of_run(name, cache_dir)] if _is_run(name) else [_of_file(Path(name), imgsz, cache_dir, tell)]

@@ -30,7 +30,7 @@ from segsweep.errors import ConfigError, DatasetError, Problem
 from segsweep.inference.decode import Thresholds
 from segsweep.inference.letterbox import Image
 from segsweep.inference.predictor import Prediction, Predictor
-from segsweep.storage.files import disk_errors, written_whole
+from segsweep.storage.files import write_whole
 
 _LONGEST_PX = 65_500  # of a JPEG that libjpeg writes
 
@@ -158,9 +158,9 @@ def predict(
     median_ms = statistics.median(times_ms[1:] or times_ms) if times_ms else None
     facts = (path, predictor.session.provider, options, names, tuple(seen), tuple(broken), median_ms)
     predicted = Predicted(out, *facts)
-    _write(out / "predictions.json", json.dumps(results).encode())
-    _write(out / "predictions.csv", to_csv(table).encode(errors="backslashreplace"))
-    _write(out / "facts.json", (json.dumps(predicted.to_json(), indent=1) + "\n").encode())
+    write_whole(out / "predictions.json", json.dumps(results).encode())
+    write_whole(out / "predictions.csv", to_csv(table).encode(errors="backslashreplace"))
+    write_whole(out / "facts.json", (json.dumps(predicted.to_json(), indent=1) + "\n").encode())
     return predicted
 
 
@@ -185,11 +185,11 @@ def _image_facts(index: int, file: Path, found: Prediction, overlay: str) -> dic
 def _write_pictures(
     out: Path, overlay: str, picture: Image, found: Prediction, names: Sequence[str], *, crops: bool
 ) -> None:
-    _write(out / "overlays" / overlay, _jpeg(draw(picture, found, names)))
+    write_whole(out / "overlays" / overlay, _jpeg(draw(picture, found, names)))
     for number, mask in enumerate(found.masks if crops else (), start=1):
         height, width = mask.pixels.shape
         crop = picture[mask.top : mask.top + height, mask.left : mask.left + width]
-        _write(out / "crops" / f"{Path(overlay).stem}-{number}.jpg", _jpeg(crop))
+        write_whole(out / "crops" / f"{Path(overlay).stem}-{number}.jpg", _jpeg(crop))
 
 
 def _jpeg(picture: Image) -> bytes:
@@ -200,8 +200,3 @@ def _jpeg(picture: Image) -> bytes:
         size = (max(int(width * scale), 1), max(int(height * scale), 1))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     return encode_jpeg(picture)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with disk_errors(str(path)), written_whole(path) as file:
-        file.write(data)

@@ -11,9 +11,9 @@ import numpy as np
 
 from segsweep.core.geometry import fill
 from segsweep.dataset.bundles.staging import NodeCopy
-from segsweep.dataset.labels import parse_labels
+from segsweep.dataset.labels import read_labels
 from segsweep.dataset.pictures.picture import read_picture
-from segsweep.dataset.records import SPLITS, Findings
+from segsweep.dataset.records import SPLITS
 from segsweep.deploy.results import segmentation
 from segsweep.errors import ConfigError, DatasetError, Problem
 from segsweep.inference.masks import Mask
@@ -72,18 +72,9 @@ def true_objects(image: Path, classes: int) -> Truth:
     Raises:
         DatasetError: The image or its labels cannot be read.
     """
-    label = image.parents[2] / "labels" / image.parent.name / f"{image.stem}.txt"
-    findings = Findings()
-    try:
-        text = label.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise DatasetError(Problem(str(label), f"the label file cannot be read: {exc.strerror}")) from exc
-    instances = parse_labels(text, str(label), range(classes), findings)
-    if findings.problems:
-        raise DatasetError(findings.problems)
     height, width = read_picture(image).shape[:2]
     objects = []
-    for one in instances:
+    for one in read_labels(image, classes):
         mask = fill([part.scaled(width, height) for part in one.parts], height, width)
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if rows.size:

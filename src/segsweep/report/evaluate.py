@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from segsweep.core.metrics import FROM_ULTRALYTICS
-from segsweep.errors import Problem, ReportError
+from segsweep.errors import Problem, ReportError, shortened
 
 PROTOCOL_VERSION = 1
 CONF = 0.001
@@ -201,13 +201,10 @@ def _check(weights: Path, model: Any, plan: EvaluationPlan) -> None:
     names = [str(name) for _, name in sorted(model.names.items())]
     if names != list(plan.classes):
         raise ReportError(
-            Problem(str(weights), f"must know the dataset's classes, {_listed(plan.classes)}", "names", _listed(names))
+            Problem(
+                str(weights), f"must know the dataset's classes, {shortened(plan.classes)}", "names", shortened(names)
+            )
         )
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return f"{shown} and {len(names) - 5} more" if len(names) > 5 else shown
 
 
 def _tell(validator: Any, split: str, progress: Callable[[str], None]) -> None:

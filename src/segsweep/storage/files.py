@@ -55,6 +55,16 @@ def written_whole(path: Path, commit: Callable[[Path, Path], object] = Path.repl
         temporary.unlink(missing_ok=True)
 
 
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; see `written_whole`.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    with disk_errors(str(path)), written_whole(path) as file:
+        file.write(data)
+
+
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
     """A folder beside `target` to make it in, gone when the block ends.

@@ -135,8 +135,8 @@ def test_two_files_of_one_name_get_two_labels(tmp_path):
 
 def test_everything_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        exported_models(["no.onnx", "no.pt", "nowhere"], 64, tmp_path, lambda _: None)
-    assert [str(problem.where) for problem in caught.value.problems] == ["no.onnx", "no.pt", "nowhere"]
+        exported_models(["no.onnx", "no.pt", "nowhere"], 0, tmp_path, lambda _: None)
+    assert [str(problem.where) for problem in caught.value.problems] == ["--imgsz", "no.onnx", "no.pt", "nowhere"]
 
 
 @pytest.mark.slow(reason="imports ultralytics")
