@@ -110,6 +110,12 @@ def _epochs(user: Shell, run: str) -> dict[str, int]:
     return {trial["trial_id"]: trial["epoch"] for trial in user.facts("status", run)["trials"]}
 
 
+def _preemptions(user: Shell, run: str) -> dict[str, int]:
+    return {
+        trial["trial_id"]: trial["preemptions"] for trial in user.facts("status", run)["trials"] if trial["preemptions"]
+    }
+
+
 def _trains(host: Host) -> set[str]:
     """Trials that have left checkpoints on the host."""
     folders = (host.home / ".cache" / "segsweep" / "checkpoints").glob("*/trials/*")
@@ -145,6 +151,7 @@ def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: S
     (lost,) = _trains(worker)
     wait_until(lambda: _epochs(user, run).get(lost, 0) > before[lost], 240, f"{lost} going on elsewhere")
     log(f"{lost} goes on: epochs {before} -> {_epochs(user, run)}")
+    assert _preemptions(user, run) == {lost: 1}
 
     before = _epochs(user, run)
     head.kill()
@@ -160,6 +167,8 @@ def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: S
     done = user.run(*submit)
     log("the same submit has ended")
     assert f"completed: {TRIALS}" in done.stdout
+
+    assert _preemptions(user, run) == {lost: 1}  # the head's loss is nobody's
 
     status = user.facts("status", run)
     assert status["state"] == "COMPLETED"

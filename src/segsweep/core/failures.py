@@ -9,6 +9,7 @@ from segsweep.core.trials import Status, TrialRecord
 # A loss that became NaN is what a bad point of the space may do; it says nothing about the next trial.
 DIVERGED = "diverged"
 WORKER_DIED = "worker died"
+NODE_LOST = "node lost"  # preempted, shut down, or out of reach: it says nothing about the trial
 OUT_OF_MEMORY = "out of memory"  # of the machine; a GPU's is tried again with half the batch
 HUNG = "hung"
 

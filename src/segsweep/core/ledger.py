@@ -137,6 +137,13 @@ class Ledger:
         self.put(record)
         return record
 
+    def preempted(self, trial_id: str) -> TrialRecord:
+        """Count that the trial's machine was lost; it waits for another."""
+        record = self._records[trial_id]
+        record = replace(record, status=Status.PENDING, preemptions=record.preemptions + 1)
+        self.put(record)
+        return record
+
     def _moved(self, record: TrialRecord, status: Status, error: str = "", failure: str = "") -> TrialRecord:
         ended = 1 + max((other.ended for other in self._records.values()), default=0) if status.is_final else 0
         return replace(record, status=status, error=error, failure=failure, ended=ended)

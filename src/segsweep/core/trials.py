@@ -51,6 +51,7 @@ class TrialRecord:
         failure: The kind of reason, for comparison with other trials: an exception's name, `diverged`, `worker died`,
             `hung`; empty otherwise.
         ended: 1-based order of ending; 0 for a trial that has not ended, or that an earlier version has recorded.
+        preemptions: Machines that were lost while the trial ran on them; no failures.
     """
 
     trial_id: str
@@ -71,6 +72,7 @@ class TrialRecord:
     error: str = ""
     failure: str = ""
     ended: int = 0
+    preemptions: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping; JSON has no integer keys, so milestones become text."""

@@ -7,18 +7,16 @@ here they are a part of the trial records.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.schedulers import AsyncHyperBandScheduler, TrialScheduler
 
-from segsweep.core.failures import OUT_OF_MEMORY, WORKER_DIED
 from segsweep.core.ledger import Ledger, Rule
 from segsweep.core.metrics import OBJECTIVE
 from segsweep.core.trials import Status, TrialRecord
+from segsweep.search.deaths import last_death
 from segsweep.search.searcher import ours
 
 # A trial that cannot go on says so in a result of its own instead of raising: training is deterministic, so Ray's
@@ -27,11 +25,6 @@ TRIAL_ERROR = "trial_error"
 FAILURE = "failure"  # beside it, the kind of reason
 # What no trial could survive, a broken bundle or storage that cannot be written, ends the session: a `SegsweepError`.
 SWEEP_ERROR = "sweep_error"
-# What Ray writes about deaths.
-_EACH = "Failure # "  # begins each of a trial's
-_ADVICE = " Some common causes include"  # of any death; longer than what it knows of this one
-_LOW_MEMORY = "running low on memory"
-_USED = re.compile(r"was (\S+ used / \S+) limit")
 
 
 class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
@@ -87,8 +80,8 @@ class LedgerScheduler(TrialScheduler):  # type: ignore[misc]
             return
         if not self._ledger[ours(trial.config).trial_id].status.is_final:
             record = ours(trial.config)
-            error, failure = _death(getattr(trial, "error_file", None), record.variant)
-            self._ledger.set_status(record.trial_id, Status.FAILED, error, failure)
+            death = last_death(trial.error_file, record.variant)
+            self._ledger.set_status(record.trial_id, Status.FAILED, death.error, death.kind)
         self._on_failure()
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: Mapping[str, Any]) -> None:
@@ -149,20 +142,3 @@ def ray_asha_rule(ledger: Ledger) -> Rule:
         for milestone, value in sorted(record.rungs.items()):
             asha.on_trial_result(None, trial, {"epoch": milestone, OBJECTIVE: 0.0 if math.isnan(value) else value})
     return goes_on
-
-
-def _death(path: str | None, variant: str) -> tuple[str, str]:
-    """Why a worker died, from what Ray has written down: an error for the record, and its kind."""
-    try:
-        text = Path(path).read_text(encoding="utf-8", errors="replace") if path else ""
-    except OSError:
-        text = ""
-    lines = [line.strip() for line in text.rpartition(_EACH)[2].splitlines() if line.strip()]
-    memory = next((line for line in lines if _LOW_MEMORY in line), None)
-    if memory is not None:
-        used = _USED.search(memory)
-        how_much = f" ({used[1]})" if used else ""
-        fix = f"lower concurrency or train.batch, or raise resources.{variant}.cpus: fewer trials then share a machine"
-        return f"the machine ran out of memory{how_much} and the worker was killed: {fix}", OUT_OF_MEMORY
-    last = lines[-1].split(_ADVICE)[0] if lines else "no message"
-    return f"the worker died: {last}", WORKER_DIED

@@ -57,7 +57,12 @@ class RunStatus:
         horizon = self.job.job.budget.max_epochs
         for record in self.trials:
             value = "-" if record.mask_map50_95 is None else f"{record.mask_map50_95:.4f}"
-            tail = ("  default" if record.is_default else "") + (f"  {record.error}" if record.error else "")
+            tail = "  default" if record.is_default else ""
+            if record.preemptions:
+                tail += (
+                    f"  machine lost {record.preemptions} times" if record.preemptions > 1 else "  machine lost once"
+                )
+            tail += f"  {record.error}" if record.error else ""
             lines.append(
                 f"{record.trial_id:<7} {record.variant:<4} {record.status:<10} {record.epoch:>2}/{horizon:<2}"
                 f"  {value:>19}{tail}"
@@ -93,6 +98,7 @@ class RunStatus:
                     "epoch": record.epoch,
                     "mask_map50_95": record.mask_map50_95,
                     "error": record.error,
+                    "preemptions": record.preemptions,
                 }
                 for record in self.trials
             ],

@@ -9,9 +9,10 @@ from typing import Any
 import ray
 from ray import tune
 
-from segsweep.core.failures import HUNG
+from segsweep.core.failures import HUNG, NODE_LOST
 from segsweep.core.ledger import Ledger
 from segsweep.core.trials import Status
+from segsweep.search.deaths import last_death
 from segsweep.search.searcher import ours
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,19 @@ class Watchdog(tune.Callback):  # type: ignore[misc]
             self._epochs[trial.trial_id] = epoch
             trial.max_failures = trial.num_failures + RETRIES
             self._hung.discard(trial.trial_id)
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A worker has died, and Ray starts the trial again: where its machine was lost, no failure is counted."""
+        record = ours(trial.config)
+        death = last_death(trial.error_file, record.variant)
+        if death.kind != NODE_LOST or self._ledger[record.trial_id].status.is_final:
+            return
+        trial.max_failures += 1
+        epoch = self._ledger.preempted(record.trial_id).epoch
+        logger.warning(
+            "trial %s: %s; it waits for another, and goes on from its last checkpoint, epoch %d or a little earlier",
+            record.trial_id, death.error, epoch,
+        )  # fmt: skip
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Kill who is silent for too long."""

@@ -145,6 +145,15 @@ def test_a_status_is_told_and_keeps_what_was_learnt():
     assert changes == [record]
 
 
+def test_a_lost_machine_is_counted_and_the_trial_waits_with_all_it_had_learnt():
+    ledger = Ledger(HORIZON, [a_trial(1, epoch=2, rungs={1: 0.5}, status=Status.RUNNING)])
+    ledger.preempted("t0001")
+    ledger.set_status("t0001", Status.RUNNING)
+    record = ledger.preempted("t0001")
+    assert record == rebuilt(ledger)["t0001"]
+    assert (record.status, record.preemptions, record.epoch, record.rungs) == (Status.PENDING, 2, 2, {1: 0.5})
+
+
 def test_gpu_time_adds_up_over_trials_and_statuses():
     failed = a_trial(2, seconds=10.0, gpus=1, status=Status.FAILED)
     assert Ledger(HORIZON, [a_trial(1, seconds=100.0, gpus=0.25), failed, a_trial(3)]).gpu_seconds == 35.0

@@ -87,39 +87,13 @@ def test_is_over_is_asked_after_the_report_has_been_counted():
     assert seen == [1]
 
 
-@pytest.mark.parametrize(
-    ("text", "error"),
-    [
-        ("Traceback:\n  deep\nMemoryError: no room\n\n", "the worker died: MemoryError: no room"),
-        ("Failure # 1\nit hung\nFailure # 2 (at noon)\nit fell\n", "the worker died: it fell"),
-        ("\n \n", "the worker died: no message"),
-        (None, "the worker died: no message"),
-    ],
-)
-def test_a_worker_that_died_fails_its_trial_with_the_last_line(tmp_path, text, error):
+def test_a_worker_that_died_for_good_fails_its_trial_with_what_is_known(tmp_path):
     path = tmp_path / "error.txt"
-    if text is not None:
-        path.write_text(text)
-    scheduler, ledger = scheduler_of([a_trial(1), a_trial(2)])
-    scheduler.on_trial_error(None, rays(a_trial(1), error_file=str(path)))
-    assert (ledger["t0001"].status, ledger["t0001"].error) == (Status.FAILED, error)
-    scheduler.on_trial_error(None, rays(a_trial(2), error_file=None))
-    assert ledger["t0002"].error == "the worker died: no message"
-
-
-def test_a_worker_that_is_killed_for_memory_says_how_much_was_used_and_what_to_lower(tmp_path):
-    path = tmp_path / "error.txt"
-    path.write_text(
-        "Failure # 1 (occurred at noon)\n1 worker(s) were killed due to the node running low on memory. Memory on the "
-        "node (IP: 10.0.0.2, ID: f17a) was 2.60GB used / 23.54GB limit (0.110472)\nTop 10 memory users:\nRefer to ...\n"
-    )
+    path.write_text("Failure # 3 (at noon)\nit fell\n")
     scheduler, ledger = scheduler_of([a_trial(1)])
     scheduler.on_trial_error(None, rays(a_trial(1), error_file=str(path)))
-    assert (ledger["t0001"].error, ledger["t0001"].failure) == (
-        "the machine ran out of memory (2.60GB used / 23.54GB) and the worker was killed: lower concurrency or "
-        "train.batch, or raise resources.n.cpus: fewer trials then share a machine",
-        "out of memory",
-    )
+    record = ledger["t0001"]
+    assert (record.status, record.error, record.failure) == (Status.FAILED, "the worker died: it fell", "worker died")
 
 
 def test_a_death_that_ray_tries_again_fails_nobody():

@@ -71,7 +71,7 @@ def test_a_run_is_completed_when_every_trial_of_its_budget_has_ended(run, record
 
 def test_the_facts_have_the_schema_that_users_read(run):
     records = [
-        replace(DONE, seconds=3600.0, gpus=0.25, gpu_seconds=900.0),
+        replace(DONE, seconds=3600.0, gpus=0.25, gpu_seconds=900.0, preemptions=2),
         a_trial(2, "s", status=Status.FAILED, epoch=2, error="no room", mask_map50_95=0.1, seconds=7200.0, gpus=0.5),
     ]
     budget = {"max_epochs": 9, "trials": 5, "gpu_hours": 2.0}
@@ -80,7 +80,15 @@ def test_the_facts_have_the_schema_that_users_read(run):
         "state": "INTERRUPTED",
         "owner": None,
         "trials": [
-            {"trial_id": "t0001", "variant": "n", "status": "COMPLETED", "epoch": 9, "mask_map50_95": 0.5, "error": ""},
+            {
+                "trial_id": "t0001",
+                "variant": "n",
+                "status": "COMPLETED",
+                "epoch": 9,
+                "mask_map50_95": 0.5,
+                "error": "",
+                "preemptions": 2,
+            },
             {
                 "trial_id": "t0002",
                 "variant": "s",
@@ -88,6 +96,7 @@ def test_the_facts_have_the_schema_that_users_read(run):
                 "epoch": 2,
                 "mask_map50_95": 0.1,
                 "error": "no room",
+                "preemptions": 0,
             },
         ],
         "best": {"n": "t0001", "s": "t0002"},

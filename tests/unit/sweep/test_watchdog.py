@@ -22,7 +22,7 @@ class World:
         self.ledger = Ledger(a_job().job.horizon, [a_trial(1, **{"status": Status.RUNNING, **record})])
         self.trial = SimpleNamespace(
             trial_id="ray1", status="RUNNING", RUNNING="RUNNING", config={_RECORD: self.ledger["t0001"].to_json()},
-            temporary_state=SimpleNamespace(ray_actor="worker"), num_failures=2, max_failures=2,
+            temporary_state=SimpleNamespace(ray_actor="worker"), num_failures=2, max_failures=2, error_file=None,
         )  # fmt: skip
         self.watchdog = Watchdog(self.ledger, hang_s)
         self.watchdog.on_trial_start(0, [self.trial], self.trial)
@@ -109,3 +109,30 @@ def test_an_epoch_that_is_new_forgives_earlier_deaths(monkeypatch):
     assert world.trial.max_failures == 2  # an epoch that was known
     world.epoch(1)
     assert world.trial.max_failures == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "preemptions", "max_failures", "status"),
+    [
+        ("its node has died. Node Id: 1\nthe actor's node was terminated", 1, 3, Status.PENDING),
+        ("its worker process has died", 0, 2, Status.RUNNING),
+    ],
+)
+def test_a_machine_that_is_lost_is_a_preemption_and_a_worker_that_dies_a_failure(
+    monkeypatch, tmp_path, text, preemptions, max_failures, status
+):
+    world = World(monkeypatch, 60.0)
+    (tmp_path / "error.txt").write_text(f"Failure # 1 (at noon)\n{text}\n")
+    world.trial.error_file = str(tmp_path / "error.txt")
+    world.watchdog.on_trial_recover(0, [world.trial], world.trial)
+    record = world.ledger["t0001"]
+    assert (record.preemptions, world.trial.max_failures, record.status) == (preemptions, max_failures, status)
+    assert (record.error, record.failure) == ("", "")
+
+
+def test_a_trial_that_has_ended_is_not_preempted(monkeypatch, tmp_path):
+    world = World(monkeypatch, 60.0, status=Status.STOPPED)
+    (tmp_path / "error.txt").write_text("its node has died\n")
+    world.trial.error_file = str(tmp_path / "error.txt")
+    world.watchdog.on_trial_recover(0, [world.trial], world.trial)
+    assert (world.ledger["t0001"].preemptions, world.ledger["t0001"].status) == (0, Status.STOPPED)
