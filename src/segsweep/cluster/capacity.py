@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Plan:
         where: The cluster file.
         most: GPU machines at once.
         types: Worker types, in the order in which Ray tries them.
-        needs_gib: GPU memory of a trial of each size, about.
+        needs_gib: Memory that a trial of each size takes of a GPU, of each where it has several, about.
         shares: GPUs that a trial of each size holds.
         packings: By node type and size.
         bills: By node type; empty where the dataset is not there to be counted.
@@ -204,7 +205,7 @@ def plan(job: Job, where: str, path: Path, images: int | None) -> Plan:
         where=str(path),
         most=most,
         types=types,
-        needs_gib={variant: trial_gib(variant, imgsz, batch) for variant in job.variants},
+        needs_gib={v: trial_gib(v, imgsz, math.ceil(batch / wants.ranks)) for v, wants in wanted.items()},
         shares={variant: wants.gpus for variant, wants in wanted.items()},
         packings=packings,
         bills={} if images is None else dict(_bills(job, types, imgsz, images)),
@@ -260,13 +261,16 @@ def _warnings(found: Plan, job: Job) -> Iterator[str]:
                 yield f"{one.name}: no trial of {variant} fits; it never runs there"
                 continue
             need = found.needs_gib[variant]
-            if one.machine is not None and share and need > share * one.machine.gpu_gib:
+            has = min(share, 1) * one.machine.gpu_gib if one.machine is not None else math.inf
+            if share and need > has:
+                of_each = " of each GPU" if share > 1 else ""
                 yield (
-                    f"{one.name}: a trial of {variant} needs about {need:.1f} GiB and its share is "
-                    f"{share * one.machine.gpu_gib:.1f}: expect it to run out of memory; raise resources.{variant}.gpus"
+                    f"{one.name}: a trial of {variant} needs about {need:.1f} GiB{of_each} and its share is "
+                    f"{has:.1f}: expect it to run out of memory; raise resources.{variant}.gpus"
                 )
             if one.gpus and packing.idle_gpus > _LEAST_IDLE * one.gpus:
-                why = "for want of CPUs" if packing.is_bound_by_cpus else f"{share:g} does not divide a GPU"
+                whole = f"{one.gpus} GPUs" if share > 1 else "a GPU"
+                why = "for want of CPUs" if packing.is_bound_by_cpus else f"{share:g} does not divide {whole}"
                 yield f"{one.name}: full of {variant}, {packing.idle_gpus:g} of {one.gpus} GPUs lie idle: {why}"
     largest = min(map(found.at_once, job.variants))
     if job.concurrency is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -83,8 +84,9 @@ class Resources(BaseModel):
     """What one trial of a size holds while it runs.
 
     Attributes:
-        gpus: May be a fraction, so that several trials share a GPU; 0 trains on the CPU.
-        cpus: CPU cores; also the number of threads torch gets.
+        gpus: A fraction, so that several trials share a GPU; a whole number, so that a trial trains on several of one
+            machine, each with its part of the batch; 0 trains on the CPU.
+        cpus: CPU cores; also the number of threads torch gets, shared among the GPUs.
     """
 
     model_config = _FROZEN
@@ -95,9 +97,14 @@ class Resources(BaseModel):
     @field_validator("gpus")
     @classmethod
     def _whole_above_one(cls, value: float) -> float:
-        if value > 1:
-            raise ValueError("a trial trains on one GPU at most: a number from 0 to 1")
+        if value > 1 and not float(value).is_integer():
+            raise ValueError("a part of one GPU, or whole ones: a number from 0 to 1, or 2, 3, ...")
         return value
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train one trial together, one a GPU."""
+        return max(1, int(self.gpus))
 
 
 class Job(BaseModel):
@@ -241,6 +248,8 @@ def load_job(path: Path, sets: tuple[str, ...] = (), judge: Judge | None = None)
     if augmentation is not None or not augment:
         problems.extend(job_clashes(augmentation, str(augment), flat, where))
     problems.extend(_clashes(data, flat, where))
+    if job is not None and space is not None:
+        problems.extend(_uneven_batches(job, space, where))
     if problems or job is None or space is None:
         raise ConfigError(problems)
     return JobFile(job=job, space=space, augmentation=augmentation)
@@ -295,6 +304,20 @@ def _clashes(data: Mapping[str, Any], space: Mapping[str, Any], where: str) -> I
         whose = "which the search space searches" if searched else "which the job sets"
         rule = f"optimizer auto ignores {' and '.join(ignored)}, {whose}"
         yield Problem(where, rule, field, "auto", "name an optimizer, e.g. train.optimizer: SGD")
+
+
+def _uneven_batches(job: Job, space: SearchSpace, where: str) -> Iterator[Problem]:
+    """Batches that the GPUs of a trial cannot share evenly: a step would be of another size than the job says."""
+    for variant in job.variants:
+        ranks = job.resources_of(variant).ranks
+        fixed = job.train.get("batch", HYPERPARAMETERS["batch"].default)
+        searched = space.of(variant).get("batch")
+        rule = f"must be a multiple of resources.{variant}.gpus = {ranks}: each GPU takes an equal part"
+        # Of `quniform` the first, the last and the step: if they are multiples, so is all between.
+        for batch in (fixed,) if searched is None else searched.choice or searched.quniform or ():
+            if ranks > 1 and isinstance(batch, int | float) and batch % ranks:
+                field = "train.batch" if searched is None else "search_space.batch"
+                yield Problem(where, rule, field, str(batch), f"e.g. {math.ceil(batch / ranks) * ranks}")
 
 
 _HORIZON_FIELDS = (("scheduler", "grace_epochs"), ("budget", "max_epochs"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +33,13 @@ class CheckFacts:
         job: The resolved job.
         bundle_uri: The bundle that `dataset` names.
         manifest: Its manifest.
-        there: CPUs and GPUs that are there now; empty where that was not asked.
+        there: CPUs and GPUs of each machine that is there now; empty where that was not asked.
     """
 
     job: JobFile
     bundle_uri: str
     manifest: Manifest
-    there: dict[str, float]
+    there: tuple[Mapping[str, float], ...]
 
     @property
     def worst_case_epochs(self) -> int:
@@ -67,7 +68,7 @@ class CheckFacts:
             "worst_case": {"trials": job.budget.trials, "epochs": self.worst_case_epochs},
             "expected_epochs": round(self.expected_epochs, 1),
             "nominal_epoch_cost": {variant: round(nominal_epoch_cost(variant), 1) for variant in job.variants},
-            "there": self.there,
+            "there": _total(self.there),
         }
 
     def to_text(self) -> str:
@@ -75,8 +76,8 @@ class CheckFacts:
         job = self.job.job
         splits = ", ".join(f"{name} {self.manifest.splits[name].images}" for name in SPLITS)
         costs = ", ".join(f"{variant} x{nominal_epoch_cost(variant):.1f}" for variant in job.variants)
-        cpus, gpus = self.there.get("CPU", 0), self.there.get("GPU", 0)
-        there = [f"there       {cpus:g} CPUs, {gpus:g} GPUs"] if self.there else []
+        total = _total(self.there)
+        there = [f"there       {total.get('CPU', 0):g} CPUs, {total.get('GPU', 0):g} GPUs"] if total else []
         fits = ", every size fits" if there else ""
         rungs = ", ".join(map(str, job.horizon.milestones)) or "none: every trial trains to the horizon"
         return "\n".join(
@@ -125,7 +126,7 @@ def check(job: JobFile, where: str, *, is_here: bool = True) -> CheckFacts:
         problems += augmentation_problems(job)
     except SegsweepError as exc:
         problems += _as_problems(exc, where, "augment", str(job.job.augment))
-    there: dict[str, float] = {}
+    there: tuple[Mapping[str, float], ...] = ()
     if is_here:
         try:
             there = _resources_there()
@@ -172,16 +173,17 @@ def augmentation_problems(job: JobFile) -> list[Problem]:
     ]
 
 
-def fit_problems(job: Job, there: dict[str, float], where: str) -> list[Problem]:
-    """Sizes that ask for more than there is; Ray would wait for it without a word."""
+def fit_problems(job: Job, there: Sequence[Mapping[str, float]], where: str) -> list[Problem]:
+    """Sizes that ask for more than any one machine has; Ray would wait for it without a word."""
     problems = []
     for variant in job.variants:
         wanted = job.resources_of(variant)
         for kind, amount in (("GPU", wanted.gpus), ("CPU", wanted.cpus)):
-            found = there.get(kind, 0.0)
+            found = max((machine.get(kind, 0.0) for machine in there), default=0.0)
             if amount > found:
                 field = f"resources.{variant}.{kind.lower()}s"
-                rule = f"there are {found:g} {kind}s: this size would wait for ever"
+                on_a_machine = " on a machine" if len(there) > 1 else ""
+                rule = f"there are {found:g} {kind}s{on_a_machine}: this size would wait for ever"
                 fix = f"--set {field}={found:g}" if kind == "CPU" or not found else "ask for less"
                 problems.append(Problem(where, rule, field, f"{amount:g}", fix))
     return problems
@@ -203,19 +205,23 @@ def require_fit(job: JobFile, manifest: Manifest, where: str) -> None:
         raise ConfigError(problems)
 
 
-def _resources_there() -> dict[str, float]:
-    """CPUs and GPUs of the cluster whose address is set, else of this machine."""
+def _total(machines: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {kind: sum(one.get(kind, 0.0) for one in machines) for kind in ("CPU", "GPU")} if machines else {}
+
+
+def _resources_there() -> tuple[Mapping[str, float], ...]:
+    """CPUs and GPUs of each machine of the cluster whose address is set, else of this machine."""
     address = cluster_address()
     if address is not None:
         join_cluster(address)
         try:
-            return {kind: amount for kind, amount in ray.cluster_resources().items() if kind in ("CPU", "GPU")}
+            return tuple(node["Resources"] for node in ray.nodes() if node["Alive"])
         finally:
             ray.shutdown()
     from ray._private.accelerators import NvidiaGPUAcceleratorManager  # noqa: PLC0415
 
     gpus = NvidiaGPUAcceleratorManager.get_current_node_num_accelerators()
-    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+    return ({"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)},)
 
 
 def _as_problems(error: SegsweepError, where: str, field: str, value: str) -> list[Problem]:

@@ -8,6 +8,7 @@ a kill, and one with other workers, sees the same pictures.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
+import torch.distributed as dist
 from torch.utils.data import Sampler
 from ultralytics.data.augment import Albumentations
 from ultralytics.data.build import InfiniteDataLoader
@@ -34,21 +36,27 @@ _SHARE_OF_FREE = 8  # and into an eighth of what is free: other trials share the
 class EpochBatches(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, index), epoch after epoch without end.
 
-    Loader workers draw ahead: what they have drawn beyond an epoch's end is the beginning of the next.
+    Loader workers draw ahead: what they have drawn beyond an epoch's end is the beginning of the next. Where several
+    processes train together, each takes every so-and-so-manieth sample of the batch that they make up together; an
+    epoch that they cannot share evenly begins again at its end, as torch's DistributedSampler has it.
 
     Args:
         length: Samples an epoch.
-        batch_size: Samples a batch; the last of an epoch may be smaller.
+        batch_size: Samples a batch of this process; the last of an epoch may be smaller.
         batches: Batches an epoch.
         seed: Of the order.
+        rank: Of this process, from 0.
+        ranks: Processes.
 
     Attributes:
         epoch: The first that the next iterator gives, from 0.
         sampler: One item a batch; upstream's loader takes its length from here.
     """
 
-    def __init__(self, length: int, batch_size: int, batches: int, seed: int) -> None:
+    def __init__(self, length: int, batch_size: int, batches: int, seed: int, rank: int = 0, ranks: int = 1) -> None:
         self.epoch = 0
+        self._rank = rank
+        self._ranks = ranks
         self.sampler = range(batches)
         self._length = length
         self._batch_size = batch_size
@@ -60,6 +68,8 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         for epoch in count(self.epoch):
             order = epoch_order(self._seed, epoch, self._length).tolist()
+            shared = math.ceil(self._length / self._ranks) * self._ranks
+            order = (order * self._ranks)[self._rank : shared : self._ranks]
             for batch in self.sampler:
                 start = batch * self._batch_size
                 yield [(epoch, index) for index in order[start : start + self._batch_size]]
@@ -136,7 +146,8 @@ def seed_loader(loader: InfiniteDataLoader, seed: int, threads: int, has_own_tra
     if has_own_transforms and not dataset.albumentations:
         # Ultralytics says so in a line of its log and trains without them.
         raise TrialError("Ultralytics could not build the job's augmentations; its log line above says why")
-    batches = EpochBatches(len(loader.dataset), loader.batch_size, len(loader), seed)
+    rank, ranks = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    batches = EpochBatches(len(loader.dataset), loader.batch_size, len(loader), seed, rank, ranks)
     object.__setattr__(
         loader, "batch_sampler", batches
     )  # torch lets nobody exchange it, and upstream does it like this

@@ -51,13 +51,18 @@ class TrialTask:
 
     @property
     def threads(self) -> int:
-        """CPU threads that torch gets: the cores that were granted."""
-        return self.context.job.resources_of(self.record.variant).cpus
+        """CPU threads that torch gets in each process: the cores that were granted, shared among the GPUs."""
+        return max(1, self.context.job.resources_of(self.record.variant).cpus // self.ranks)
 
     @property
     def uses_gpu(self) -> bool:
         """Whether the trial trains on a GPU."""
         return self.context.job.resources_of(self.record.variant).gpus > 0
+
+    @property
+    def ranks(self) -> int:
+        """Processes that train together, one a GPU."""
+        return self.context.job.resources_of(self.record.variant).ranks
 
     def arguments(self) -> dict[str, ParamValue]:
         """Ultralytics' training arguments that decide the result: the job's, the trial's, and what we fix.

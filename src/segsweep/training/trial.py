@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ultralytics.utils import LOGGER
+from ultralytics.utils import LOGGER, RANK, WORLD_SIZE
 
 from segsweep.core.metrics import EPOCH_COLUMNS
 from segsweep.core.variants import architecture_name
@@ -36,6 +36,7 @@ from segsweep.storage.store import Store
 from segsweep.training.checkpoint import Checkpoint
 from segsweep.training.keeping import Keeping, forget_old, node_folder
 from segsweep.training.pictures import draw_predictions
+from segsweep.training.ranks import train_in_ranks
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
 from segsweep.training.trainer import TrialTrainer, is_out_of_memory
@@ -52,7 +53,7 @@ def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = 
 
     Epochs that an earlier attempt has done are reported again first, from the checkpoint: whoever listens may not have
     heard them. Where the GPU's memory does not suffice, the epoch is trained again with half the batch and twice the
-    accumulation, once; `batch` in the metrics says so.
+    accumulation, once; `batch` in the metrics says so. A trial over several GPUs trains in a process each.
 
     Args:
         task: The trial.
@@ -63,6 +64,9 @@ def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = 
         TrialError: The trial itself cannot be trained.
         DatasetError, StorageError: Nothing can be trained on this node or from this storage.
     """
+    if task.ranks > 1 and RANK == -1:
+        train_in_ranks(task, report, on_batch, task.ranks)
+        return
     files = TrialFiles(task)
     with files.logging():
         copy = stage(task.context.bundle_uri, task.context.cache_dir, prebuild_label_cache)
@@ -75,9 +79,7 @@ def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = 
                     report(row)
                 if checkpoint.epoch >= task.context.job.budget.max_epochs:
                     return
-            overrides = _overrides(task, copy, files)
-            if checkpoint is not None:
-                overrides["batch"] = int(checkpoint.rows[-1]["batch"])  # half the job's if its own did not fit
+            overrides = _overrides(task, copy, files, checkpoint)
             attempt = _Attempt(task, copy, files, keeping, report, on_batch)
             batch = attempt.train(overrides, checkpoint)
             if batch is None:
@@ -86,6 +88,27 @@ def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = 
             release_memory()
             logger.warning("out of memory with batch %d: trying half of it, and twice the accumulation", batch)
             attempt.train({**overrides, "batch": batch // 2}, keeping.load(task.config_hash()), is_last=True)
+
+
+def follow_trial(task: TrialTask) -> None:
+    """Train beside the first rank, which alone reports and keeps; both begin from the same checkpoint.
+
+    Args:
+        task: The trial.
+
+    Raises:
+        TrialError, DatasetError, StorageError: As `train_trial`.
+    """
+    files = TrialFiles(task)
+    try:
+        copy = stage(task.context.bundle_uri, task.context.cache_dir, prebuild_label_cache)
+        keeping = files.keeping()
+        checkpoint = keeping.load(task.config_hash())
+        if checkpoint is None or checkpoint.epoch < task.context.job.budget.max_epochs:
+            attempt = _Attempt(task, copy, files, keeping, lambda row: None, lambda: None)
+            attempt.train(_overrides(task, copy, files, checkpoint), checkpoint)
+    finally:
+        shutil.rmtree(files.work_dir, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -101,8 +124,9 @@ class _Attempt:
 
     def train(self, overrides: dict[str, Any], checkpoint: Checkpoint | None, is_last: bool = False) -> int | None:
         """Train to the horizon; the size of batch that was too large for the GPU, or None."""
-        self.files.write_arguments(overrides)
         task = self.task
+        if RANK in (-1, 0):
+            self.files.write_arguments(overrides)
         trainer = TrialTrainer(overrides, task.config_hash(), task.threads, checkpoint, self._end_epoch, self.on_batch)
         try:
             trainer.train()
@@ -110,8 +134,11 @@ class _Attempt:
             if not is_out_of_memory(exc):
                 raise
             batch = trainer.batch_at_first
-            if is_last or batch < _HALVES:
+            if is_last or batch < _HALVES or RANK != -1:
                 size = task.record.variant
+                if RANK != -1:
+                    fix = f"lower train.batch or train.imgsz, or give size {size} more GPUs (resources.{size}.gpus)"
+                    raise TrialError(f"out of memory with batch {batch} over {WORLD_SIZE} GPUs: {fix}") from exc
                 fix = f"give size {size} more of a GPU (resources.{size}.gpus), or lower train.batch or train.imgsz"
                 raise TrialError(f"out of memory with batch {batch}, the second that was tried: {fix}") from exc
             return batch
@@ -127,7 +154,7 @@ class _Attempt:
         self.report(row)
 
 
-def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, Any]:
+def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles, checkpoint: Checkpoint | None) -> dict[str, Any]:
     """Ultralytics' arguments: what decides the result, and where and on what it runs."""
     key = task.context.weights[task.record.variant]
     start: dict[str, Any] = {"model": architecture_name(task.record.variant), "pretrained": False}
@@ -135,12 +162,14 @@ def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles) -> dict[str, 
         start = {"model": str(node_weights(files.store, key, task.context.cache_dir)), "pretrained": True}
     transforms = task.augmentations()
     own: dict[str, Any] = {"augmentations": as_dicts(transforms)} if transforms else {}
+    if checkpoint is not None:
+        own["batch"] = int(checkpoint.rows[-1]["batch"])  # half the job's if its own did not fit
     return {
         **task.arguments(),
         **start,
         **own,
         "data": str(copy.data_yaml),
-        "device": "0" if task.uses_gpu else "cpu",
+        "device": ",".join(map(str, range(task.ranks))) if task.uses_gpu else "cpu",
         "amp": _amp(task.uses_gpu),
         "workers": _loader_workers(task),
         "save_dir": str(files.work_dir / "ultralytics"),

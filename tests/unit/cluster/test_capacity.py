@@ -92,6 +92,10 @@ def test_a_size_that_fits_no_machine_is_refused():
             {"resources": {"n": {"gpus": 0.25, "cpus": 4}, "x": FULL}},
             "n, 1 of 4 GPUs lie idle: for want of CPUs",
         ),
+        (
+            {"resources": {"n": {"gpus": 3, "cpus": 8}, "x": FULL}},
+            "n, 1 of 4 GPUs lie idle: 3 does not divide 4 GPUs",
+        ),
         ({"resources": {"x": {"gpus": 0.25, "cpus": 3}}}, "a trial of x needs about"),
         ({"concurrency": None}, "concurrency is not set: a sweep runs as many trials as fit on what is there"),
         ({"concurrency": 3}, "concurrency is 3, and the cluster holds 16 trials"),

@@ -1,5 +1,6 @@
 """A job is valid as a whole or every one of its mistakes is told, with file, field, value and rule."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,10 @@ def test_all_sizes_are_swept_where_none_is_named_and_order_does_not_matter(load)
         ("scheduler.grace_epochs=0", ["scheduler.grace_epochs = 0: must be greater than or equal to 1"]),
         ("search.policy=tpe", ["search.policy = 'tpe': must be 'pooled' or 'plain'"]),
         ("resources.q.gpus=1", ["resources.q = 'q': must be 'n', 's', 'm', 'l' or 'x'"]),
-        ("resources.n.gpus=2", ["resources.n.gpus = 2: a trial trains on one GPU at most: a number from 0 to 1"]),
+        ("resources.n.gpus=1.5", ["resources.n.gpus = 1.5: a part of one GPU, or whole ones: a number from 0 to 1, "
+                                  "or 2, 3, ..."]),
+        ("resources.n.gpus=3", ["train.batch = 16: must be a multiple of resources.n.gpus = 3: each GPU takes an equal "
+                                "part (e.g. 18)"]),
         ("resources.n.gpus=-1", ["resources.n.gpus = -1: must be greater than or equal to 0"]),
         ("resources.n.gpus=true", ["resources.n.gpus = True: must be a valid number"]),
         ("resources.n.cpus=0.5", ["resources.n.cpus = 0.5: must be a valid integer"]),
@@ -308,3 +312,22 @@ def test_money_without_a_price_is_refused(load):
 )
 def test_the_lesser_of_hours_and_money_ends_a_sweep(budget, hours):
     assert Budget.model_validate({"max_epochs": 9, "trials": 5, **budget}).most_gpu_hours == hours
+
+
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ({"choice": [8, 12, 16]}, "search_space.batch = 12: must be a multiple of resources.n.gpus = 8"),
+        ({"quniform": [8, 64, 4]}, "search_space.batch = 4: must be a multiple of resources.n.gpus = 8"),
+        ({"choice": [8, 16]}, None),
+        ({"quniform": [8, 64, 8]}, None),
+    ],
+)
+def test_a_batch_that_the_gpus_of_a_trial_cannot_share_is_told(load, batch, message):
+    sets = ["resources.n.gpus=8", f"search_space.batch={json.dumps(batch)}"]
+    if message is None:
+        assert load(sets=sets).job.resources_of("n").ranks == 8
+        return
+    with pytest.raises(ConfigError) as caught:
+        load(sets=sets)
+    assert any(message in one for one in told(caught)), told(caught)

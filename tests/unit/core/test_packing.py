@@ -22,6 +22,10 @@ from segsweep.core.packing import pack
         (1, 8, 4, 0.0, False),
         (1, 49, 0, 4.0, True),
         (0, 4, 12, 4.0, False),
+        (2, 8, 2, 0.0, False),
+        (3, 8, 1, 1.0, False),  # all of one machine
+        (4, 8, 1, 0.0, False),
+        (8, 8, 0, 4.0, False),
     ],
 )
 def test_a_part_of_a_gpu_is_of_one_gpu(share, cpus, trials, idle, is_bound):
@@ -49,7 +53,7 @@ def test_ray_starts_as_many_and_puts_them_where_we_say():
             def gpus(self):
                 return ray.get_gpu_ids()
 
-        for share, cpus in ((0.4, 1), (0.3334, 1)):
+        for share, cpus in ((0.4, 1), (0.3334, 1), (2, 1), (3, 1)):
             expected = pack(4, 16, share, cpus)
             trials = [Trial.options(num_gpus=share, num_cpus=cpus).remote() for _ in range(expected.trials + 1)]
             calls = [trial.gpus.remote() for trial in trials]
@@ -58,8 +62,8 @@ def test_ray_starts_as_many_and_puts_them_where_we_say():
             more, _ = ray.wait(waiting, timeout=1)
             assert not more, f"one more than {expected.trials} of {share} was started"
             held = [tuple(ids) for ids in ray.get(done)]
-            assert all(len(ids) == 1 for ids in held)  # none lies across two
-            most = expected.trials // 4
+            assert all(len(ids) == max(1, share) for ids in held)  # no part lies across two
+            most = max(1, expected.trials // 4)
             assert max(map(held.count, held)) <= most
             for trial in trials:
                 ray.kill(trial)

@@ -23,11 +23,20 @@ def manifest(imgsz=640, **images):
 
 def test_a_size_that_asks_for_more_than_there_is_would_wait_for_ever():
     job = a_job(variants=["n"], resources={"n": {"gpus": 0.5, "cpus": 8}}).job
-    assert [str(problem) for problem in fit_problems(job, {"CPU": 2.0}, "job.yaml")] == [
+    assert [str(problem) for problem in fit_problems(job, [{"CPU": 2.0}], "job.yaml")] == [
         "job.yaml: resources.n.gpus = 0.5: there are 0 GPUs: this size would wait for ever (--set resources.n.gpus=0)",
         "job.yaml: resources.n.cpus = 8: there are 2 CPUs: this size would wait for ever (--set resources.n.cpus=2)",
     ]
-    assert fit_problems(job, {"CPU": 8.0, "GPU": 1.0}, "job.yaml") == []
+    assert fit_problems(job, [{"CPU": 8.0, "GPU": 1.0}], "job.yaml") == []
+
+
+def test_several_gpus_of_a_trial_must_be_of_one_machine():
+    job = a_job(variants=["n"], resources={"n": {"gpus": 2, "cpus": 8}}).job
+    machines = [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0, "GPU": 1.0}]
+    assert [str(problem) for problem in fit_problems(job, machines, "job.yaml")] == [
+        "job.yaml: resources.n.gpus = 2: there are 1 GPUs on a machine: this size would wait for ever (ask for less)"
+    ]
+    assert fit_problems(job, [*machines, {"CPU": 8.0, "GPU": 2.0}], "job.yaml") == []
 
 
 def test_a_missing_split_and_too_small_images_are_told_together():
@@ -43,7 +52,7 @@ def test_a_missing_split_and_too_small_images_are_told_together():
 
 def test_the_expected_cost_trains_defaults_fully_and_thins_out_the_rest():
     job = a_job(budget={"max_epochs": 9, "trials": 20}, scheduler={"grace_epochs": 1, "reduction_factor": 3})
-    facts = CheckFacts(job, "bundle", manifest(), {})
+    facts = CheckFacts(job, "bundle", manifest(), ())
     assert facts.worst_case_epochs == 180
     # Two defaults train 9 epochs each; of 18 others all train 1, a third 2 more, a ninth 6 more.
     assert facts.expected_epochs == pytest.approx(18 + 18 * (1 + 2 / 3 + 6 / 9))

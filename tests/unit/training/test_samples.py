@@ -151,3 +151,23 @@ def test_transforms_that_ultralytics_skips_end_the_trial(data: dict[str, Any]) -
     broken[0]["transform"]["transforms"][0]["__class_fullname__"] = "Rotat"
     with pytest.raises(TrialError, match="Ultralytics could not build the job's augmentations"):
         loader(data, augmentations=broken)  # upstream: a line of its log, and no error
+
+
+@pytest.mark.parametrize(("length", "batch", "ranks"), [(12, 4, 2), (13, 4, 2), (7, 2, 3), (1, 2, 4), (9, 9, 1)])
+def test_processes_share_every_batch_and_none_has_more_than_another(length: int, batch: int, ranks: int) -> None:
+    from segsweep.training.samples import EpochBatches
+
+    batches = -(-(-(-length // ranks)) // batch)
+    each = [iter(EpochBatches(length, batch, batches, 7, rank, ranks)) for rank in range(ranks)]
+    alone = iter(EpochBatches(length, batch * ranks, batches, 7))
+    for epoch in range(2):
+        seen = []
+        for _ in range(batches):
+            parts, together = [next(one) for one in each], next(alone)
+            assert len({len(part) for part in parts}) == 1  # or they would wait for each other for ever
+            of_all = [item for part in parts for item in part]
+            assert set(together) <= set(of_all)  # the step that one process would make
+            seen += of_all
+        assert {index for _, index in seen} == set(range(length))
+        assert {one for one, _ in seen} == {epoch}
+        assert len(seen) < length + ranks
