@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def test_transforms_that_ultralytics_skips_end_the_trial(data: dict[str, Any]) -
 def test_processes_share_every_batch_and_none_has_more_than_another(length: int, batch: int, ranks: int) -> None:
     from segsweep.training.samples import EpochBatches
 
-    batches = -(-(-(-length // ranks)) // batch)
+    batches = math.ceil(math.ceil(length / ranks) / batch)
     each = [iter(EpochBatches(length, batch, batches, 7, rank, ranks)) for rank in range(ranks)]
     alone = iter(EpochBatches(length, batch * ranks, batches, 7))
     for epoch in range(2):
