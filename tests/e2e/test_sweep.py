@@ -141,7 +141,8 @@ def test_the_unfinished_trial_went_on_from_its_checkpoint(killed: Killed) -> Non
 def test_a_trials_directory_holds_all_that_belongs_to_it(killed: Killed) -> None:
     for trial in _ended(killed.run):
         names = {path.name for path in trial.iterdir()}
-        assert {"trial.json", "arguments.yaml", "metrics.csv", "log.txt", "checkpoints"} <= names
+        events = "events.out.tfevents.segsweep"
+        assert {"trial.json", "arguments.yaml", "metrics.csv", events, "log.txt", "checkpoints"} <= names
 
 
 def test_the_same_command_on_a_complete_run_starts_nothing(killed: Killed, shell: Shell, sample_bundles: Path) -> None:

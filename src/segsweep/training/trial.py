@@ -39,6 +39,7 @@ from segsweep.training.pictures import draw_predictions
 from segsweep.training.ranks import train_in_ranks
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
+from segsweep.training.tensorboard import write_events
 from segsweep.training.trainer import TrialTrainer, is_out_of_memory
 from segsweep.training.weights import node_weights
 
@@ -238,7 +239,7 @@ class TrialFiles:
         self.store.write(self._key(layout.TRIAL_ARGUMENTS), yaml.safe_dump(dict(overrides)).encode())
 
     def write_metrics(self, rows: Iterable[Mapping[str, float]]) -> None:
-        """Write metrics.csv, whole."""
+        """Write metrics.csv and TensorBoard's events, whole."""
         known = list(rows)
         columns = [*EPOCH_COLUMNS, *sorted(name for name in known[0] if name.startswith("lr_pg"))]
         text = io.StringIO()
@@ -246,6 +247,9 @@ class TrialFiles:
         writer.writeheader()
         writer.writerows({name: f"{value:.9g}" for name, value in row.items()} for row in known)
         self.store.write(self._key(layout.TRIAL_METRICS), text.getvalue().encode())
+        events = self.work_dir / layout.TRIAL_EVENTS
+        write_events(events, known, {"variant": self._task.record.variant, **self._task.record.params})
+        self.store.upload(events, self._key(layout.TRIAL_EVENTS))
 
     def keep_log(self) -> None:
         """Copy the log as it is now."""
