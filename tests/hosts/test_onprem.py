@@ -5,6 +5,7 @@ Left out are the installation (the hosts see this machine's) and the GPUs. Not i
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -116,6 +118,11 @@ def _preemptions(user: Shell, run: str) -> dict[str, int]:
     }
 
 
+def _sessions(run: str) -> list[dict[str, Any]]:
+    store = open_store(run)
+    return [json.loads(store.read(info.key)) for info in sorted(store.list(layout.SESSIONS), key=lambda info: info.key)]
+
+
 def _trains(host: Host) -> set[str]:
     """Trials that have left checkpoints on the host."""
     folders = (host.home / ".cache" / "segsweep" / "checkpoints").glob("*/trials/*")
@@ -169,6 +176,10 @@ def test_a_sweep_outlives_a_worker_and_the_head(three_hosts: list[Host], user: S
     assert f"completed: {TRIALS}" in done.stdout
 
     assert _preemptions(user, run) == {lost: 1}  # the head's loss is nobody's
+
+    for one in _sessions(run):
+        log(f"session {one['started']}, ended {one['ended']} ({one['reason']}): {one.get('occupancy')}")
+    assert _sessions(run)[-1]["occupancy"]["places"] == 3
 
     status = user.facts("status", run)
     assert status["state"] == "COMPLETED"

@@ -93,8 +93,8 @@ def sweep(job: JobFile, where: str, cache_dir: Path, console: Console) -> Outcom
         allowance = _allowance(job.job)
         _forgive(ledger, job.job.max_failures, allowance)
         if _has_work(ledger, allowance):
-            with _session(folder, changed):
-                _run(job, context, ledger, lost, console)
+            with _session(folder, changed) as noted:
+                _run(job, context, ledger, lost, console, noted)
         if all(record.status is Status.FAILED for record in ledger.records):
             raise RunError(f"{store.uri}: every trial failed, the first with: {ledger.records[0].error}")
         return Outcome(store.uri, ledger.records, allowance.gpu_time_is_spent(ledger))
@@ -115,13 +115,20 @@ def _changes(folder: RunFolder, job: JobFile, digest: str, where: str) -> list[s
     return []
 
 
-def _run(job: JobFile, context: SweepContext, ledger: Ledger, lost: threading.Event, console: Console) -> None:
+def _run(
+    job: JobFile,
+    context: SweepContext,
+    ledger: Ledger,
+    lost: threading.Event,
+    console: Console,
+    noted: dict[str, Any],
+) -> None:
     """Run trials; Ray starts while this process imports Ray Tune and HyperOpt."""
     with ThreadPoolExecutor(1) as importing:
         imported = importing.submit(import_once, "segsweep.sweep.tuning")
         with ray_session(job.job) as concurrency:
             module: Any = imported.result()
-            session = module.Session(job, context, ledger, _allowance(job.job), concurrency, lost)
+            session = module.Session(job, context, ledger, _allowance(job.job), concurrency, lost, noted)
             module.run_trials(session, console)
 
 
@@ -165,8 +172,8 @@ def _info(job: JobFile, bundle_uri: str, digest: str, folder: RunFolder) -> RunI
 
 
 @contextmanager
-def _session(folder: RunFolder, changed: Sequence[str]) -> Iterator[None]:
-    """A record of this driver's session in the run's folder, with what its job has changed."""
+def _session(folder: RunFolder, changed: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """A record of this driver's session in the run's folder, with what its job has changed; given: what to add."""
     started = _now()
     key = layout.session_key(started.replace("-", "").replace(":", ""))
     record = {
@@ -179,15 +186,16 @@ def _session(folder: RunFolder, changed: Sequence[str]) -> Iterator[None]:
     }
     folder.store.write(key, json.dumps(record).encode())
     reason = "failed"
+    noted: dict[str, Any] = {}
     try:
-        yield
+        yield noted
         reason = "done"
     except InterruptedSweepError:
         reason = "interrupted"
         raise
     finally:
         try:
-            folder.store.write(key, json.dumps({**record, "ended": _now(), "reason": reason}).encode())
+            folder.store.write(key, json.dumps({**record, **noted, "ended": _now(), "reason": reason}).encode())
         except StorageError as exc:  # it must not hide why the session ended
             logger.warning("the session's end could not be recorded: %s", exc)
 

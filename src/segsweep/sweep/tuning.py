@@ -26,6 +26,8 @@ from segsweep.search.scheduler import LedgerScheduler, ray_asha_rule
 from segsweep.search.searcher import LedgerSearcher, ours
 from segsweep.storage import layout
 from segsweep.storage.files import node_error
+from segsweep.sweep.gauges import Gauges
+from segsweep.sweep.occupancy import Occupancy
 from segsweep.sweep.progress import Progress
 from segsweep.sweep.watchdog import RETRIES, Watchdog
 from segsweep.training.task import SweepContext
@@ -45,6 +47,7 @@ class Session:
         allowance: How much may still be spent.
         concurrency: Trials at the same time.
         lost: Set when another driver has taken the run.
+        noted: What the session's record says at its end, beside when and why.
     """
 
     job: JobFile
@@ -53,6 +56,7 @@ class Session:
     allowance: Allowance
     concurrency: int
     lost: threading.Event
+    noted: dict[str, Any]
 
 
 def run_trials(session: Session, console: Console) -> None:
@@ -76,6 +80,7 @@ def run_trials(session: Session, console: Console) -> None:
         lambda: lost.is_set() or allowance.gpu_time_is_spent(ledger),
         _failure_limit(ledger, job.job.max_failures, context.run_uri),
     )
+    occupancy = Occupancy(ledger, allowance, session.concurrency)
     hang_s = None if job.job.hang_minutes is None else job.job.hang_minutes * 60
     with (
         tempfile.TemporaryDirectory(prefix="segsweep-ray-") as scratch,
@@ -96,7 +101,12 @@ def run_trials(session: Session, console: Console) -> None:
                 storage_path=scratch,  # Ray's own state is of no use to us: the trial records are the memory
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),  # the worker keeps its own
-                callbacks=[_Narrator(ledger, progress, context.run_uri), Watchdog(ledger, hang_s)],
+                callbacks=[
+                    _Narrator(ledger, progress, context.run_uri),
+                    Watchdog(ledger, hang_s),
+                    occupancy,
+                    Gauges(job.job.name, ledger, occupancy),
+                ],
                 verbose=0,
             ),
         )
@@ -116,6 +126,11 @@ def run_trials(session: Session, console: Console) -> None:
             raise cause from exc
         finally:
             _put_to_rest(ledger, lost)
+            session.noted["occupancy"] = occupancy.to_json()
+            logger.info(
+                "%d trials at once: held for %.0f s in all; %.1f %% of the time of their places was lost to waiting",
+                session.concurrency, occupancy.held_s, 100 * occupancy.idle_share,
+            )  # fmt: skip
 
 
 def _failure_limit(ledger: Ledger, most: int, run_uri: str) -> Callable[[], None]:
