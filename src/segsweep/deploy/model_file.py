@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from segsweep.errors import ConfigError, Problem
 from segsweep.storage import layout
+
+T = TypeVar("T")
 
 _CHECKPOINTS = frozenset({".pt", ".pth"})
 _EXPORT = "export it first with `segsweep export`"
@@ -24,6 +27,29 @@ def find_model(named: Path) -> Path:
     if not found.is_file():
         raise ConfigError(Problem(str(found), "does not exist or is no file", "MODEL", fix=_EXPORT))
     return found
+
+
+def is_run(named: str) -> bool:
+    """Whether what the user names is a run, by URI or folder, and no model."""
+    return "://" in named or (Path(named) / layout.RUN).is_file()
+
+
+def model_label(named: Path) -> str:
+    """What a model is called where several are shown: its folder's name, or its file's without the extension."""
+    return named.resolve().name if named.is_dir() else named.stem
+
+
+def told_apart(found: Sequence[tuple[str, T]]) -> dict[str, T]:
+    """By label, in the same order; a label that is taken gets a number."""
+    labelled: dict[str, T] = {}
+    for label, value in found:
+        number = 1
+        unique = label
+        while unique in labelled:
+            number += 1
+            unique = f"{label}-{number}"
+        labelled[unique] = value
+    return labelled
 
 
 def class_indices(wanted: Sequence[str], names: Sequence[str]) -> frozenset[int] | None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from segsweep.deploy.model_file import find_model
+from segsweep.deploy.model_file import find_model, is_run, model_label, told_apart
 from segsweep.errors import ConfigError, Problem
 from segsweep.inference.export import export_onnx
 from segsweep.report.build import open_study
@@ -37,24 +37,12 @@ def exported_models(named: Sequence[str], imgsz: int, cache_dir: Path, tell: Cal
     problems = [] if imgsz > 0 else [Problem("--imgsz", "must be at least 1", value=str(imgsz))]
     for name in named:
         try:
-            found += [*_of_run(name, cache_dir)] if _is_run(name) else [_of_file(Path(name), imgsz, cache_dir, tell)]
+            found += [*_of_run(name, cache_dir)] if is_run(name) else [_of_file(Path(name), imgsz, cache_dir, tell)]
         except ConfigError as exc:
             problems += exc.problems
     if problems:
         raise ConfigError(problems)
-    models: dict[str, Path] = {}
-    for label, path in found:
-        number = 1
-        unique = label
-        while unique in models:
-            number += 1
-            unique = f"{label}-{number}"
-        models[unique] = path
-    return models
-
-
-def _is_run(name: str) -> bool:
-    return "://" in name or (Path(name) / layout.RUN).is_file()
+    return told_apart(found)
 
 
 def _of_run(uri: str, cache_dir: Path) -> list[tuple[str, Path]]:
@@ -67,8 +55,7 @@ def _of_run(uri: str, cache_dir: Path) -> list[tuple[str, Path]]:
 
 def _of_file(named: Path, imgsz: int, cache_dir: Path, tell: Callable[[str], None]) -> tuple[str, Path]:
     if named.suffix.lower() != ".pt":
-        path = find_model(named)
-        return (named.resolve().name if named.is_dir() else named.stem), path
+        return model_label(named), find_model(named)
     if not named.is_file():
         raise ConfigError(Problem(str(named), "does not exist or is no file", "MODEL"))
     side = -(-imgsz // _STRIDE) * _STRIDE

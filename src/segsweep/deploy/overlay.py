@@ -22,19 +22,20 @@ PALETTE: tuple[Colour, ...] = (
     *((178, 114, 0), (0, 94, 213), (167, 121, 204)),
 )
 
-_OPACITY = 0.45  # of a mask
+OPACITY = 0.45  # of a mask, 0-1
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _INK: Colour = (0, 0, 0)
 _SIDE_PX = 640  # of an image whose lines are 2 pixels wide and whose letters are 0.5 of the font's size
 
 
-def draw(image: Image, prediction: Prediction, names: Sequence[str]) -> Image:
+def draw(image: Image, prediction: Prediction, names: Sequence[str], opacity: float = OPACITY) -> Image:
     """Draw what was found, best on top.
 
     Args:
         image: BGR, uint8, shape [height, width, 3]; it is not changed.
         prediction: Of this very image.
         names: Class names by index. OpenCV's font is ASCII: other letters become question marks.
+        opacity: Of a mask, 0-1: 0 leaves the image as it is, 1 hides it.
 
     Returns:
         A new BGR image of the same shape.
@@ -43,7 +44,7 @@ def draw(image: Image, prediction: Prediction, names: Sequence[str]) -> Image:
     scale = max(max(image.shape[:2]) / _SIDE_PX, 0.5)
     order = range(len(prediction.masks) - 1, -1, -1)
     for index in order:
-        _tint(drawn, prediction.masks[index], _colour(prediction.classes[index]))
+        _tint(drawn, prediction.masks[index], _colour(prediction.classes[index]), opacity)
     for index in order:
         score = prediction.scores[index]
         text = f"{names[prediction.classes[index]]} {score:.2f}".encode("ascii", "replace").decode("ascii")
@@ -58,11 +59,11 @@ def _colour(kind: np.int64) -> Colour:
     return PALETTE[int(kind) % len(PALETTE)]
 
 
-def _tint(drawn: Image, mask: Mask, colour: Colour) -> None:
+def _tint(drawn: Image, mask: Mask, colour: Colour, opacity: float) -> None:
     height, width = mask.pixels.shape
     region = drawn[mask.top : mask.top + height, mask.left : mask.left + width]
     plain = np.full_like(region, colour)
-    tinted = cv2.addWeighted(region, 1 - _OPACITY, plain, _OPACITY, 0)
+    tinted = cv2.addWeighted(region, 1 - opacity, plain, opacity, 0)
     cv2.copyTo(tinted, mask.pixels.view(np.uint8), region)
 
 

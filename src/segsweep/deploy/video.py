@@ -19,7 +19,7 @@ from segsweep.deploy.durations import Durations
 from segsweep.deploy.film import Film, check_extension
 from segsweep.deploy.frames import Capture, Frame, Frames, Origin, hush_opencv, open_capture
 from segsweep.deploy.model_file import class_indices, find_model
-from segsweep.deploy.overlay import draw
+from segsweep.deploy.overlay import OPACITY, draw
 from segsweep.deploy.pipeline import Pipeline, Stage
 from segsweep.deploy.video_facts import Ended, ModelFacts, SourceFacts, VideoFacts
 from segsweep.deploy.watching import Window
@@ -46,6 +46,7 @@ class VideoOptions:
         threads: Of the network; one a core where None.
         frames: Stop after so many pictures of the source.
         show: Show them in a window meanwhile.
+        opacity: Of a mask, 0-1.
     """
 
     conf: float = 0.45
@@ -53,6 +54,7 @@ class VideoOptions:
     threads: int | None = None
     frames: int | None = None
     show: bool = False
+    opacity: float = OPACITY
 
     def check(self) -> None:
         """Raise ConfigError with every value that breaks a rule."""
@@ -201,7 +203,8 @@ class _Shoot:
 
     def _draw(self, frame: Frame) -> Frame:
         assert frame.prediction is not None
-        return replace(frame, image=draw(frame.image, frame.prediction, self._predictor.session.names))
+        names = self._predictor.session.names
+        return replace(frame, image=draw(frame.image, frame.prediction, names, self._options.opacity))
 
     def _write(self, frame: Frame) -> Frame:
         """Write a picture; a live one as often as it stands until now, so that the film keeps the source's time."""

@@ -74,7 +74,14 @@ def read_upright(path: Path, size: tuple[int, int] | None = None, least: tuple[i
     Raises:
         DatasetError: The file is not there, truncated, no image, too large, or of another size.
     """
-    data = _load(path)
+    return upright_from(_read(path), path, size, least)
+
+
+def upright_from(
+    data: bytes, path: Path, size: tuple[int, int] | None = None, least: tuple[int, int] | None = None
+) -> Decoded:
+    """`read_upright` of a file that has been read, or that came over a network; `path` is what errors call it."""
+    _check_whole(data, path)
     header = read_header(data)
     flags, scale, full, is_turned = cv2.IMREAD_COLOR, 1, size, True
     if header is not None:
@@ -137,12 +144,10 @@ def _read(path: Path) -> bytes:
         raise DatasetError(Problem(str(path), f"the image cannot be read: {exc.strerror}")) from exc
 
 
-def _load(path: Path) -> bytes:
-    data = _read(path)
+def _check_whole(data: bytes, path: Path) -> None:
     if _is_truncated(data):
         fix = "copy it again, or remove it and its labels"
         raise DatasetError(Problem(str(path), "the image is truncated", fix=fix))
-    return data
 
 
 def _check_pixels(header: Header, path: Path) -> None:
