@@ -16,7 +16,7 @@ setup: $(READY)  ## install the tested versions into .venv
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,cluster,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,cluster,app,dev]'
 	touch $(READY)
 
 demo: setup  ## the whole product in minutes: sample, prepare, sweep, report, export

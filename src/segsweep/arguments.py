@@ -143,3 +143,29 @@ def add_video_arguments(video: Any) -> None:
     video.add_argument("--frames", type=int, metavar="N", help="stop after so many pictures of the source")
     video.add_argument("--threads", type=int, metavar="N", help="of the network; one a core where absent")
     video.add_argument("--show", action="store_true", help="show the pictures meanwhile; q ends it")
+
+
+def add_app_arguments(app: Any) -> None:
+    """Of `app`."""
+    app.add_argument(
+        "models",
+        nargs="+",
+        metavar="MODEL-or-RUN",
+        help="ONNX files, folders of `segsweep export`, or runs (the models of their front)",
+    )
+    app.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 lets other machines in")
+    app.add_argument("--port", type=int, metavar="N", help="the first free one from 7860 on where absent")
+    app.add_argument("--threads", type=int, metavar="N", help="of a network; one a core where absent")
+    app.add_argument(
+        "--examples",
+        nargs="+",
+        default=[],
+        metavar="IMAGES",
+        help="images to try: files, folders, patterns, at most 12; of a run its test images where absent",
+    )
+    app.add_argument(
+        "--space",
+        type=Path,
+        metavar="DIR",
+        help="serve nothing, but write a folder that can be published as a Hugging Face Space",
+    )

@@ -14,6 +14,7 @@ from typing import Any
 import segsweep
 from segsweep import commands
 from segsweep.arguments import (
+    add_app_arguments,
     add_check_arguments,
     add_compare_arguments,
     add_convert_arguments,
@@ -204,6 +205,15 @@ def _parser() -> argparse.ArgumentParser:
             "Writes the film, without sound, and stats.json beside it. A file never drops pictures; of a camera or "
             "stream those are dropped that come while the model is busy, and a stream that breaks is opened again. "
             "Ctrl-C ends the film properly.",
+        )
+    )
+    add_app_arguments(
+        add(
+            "app",
+            commands.app,
+            "a page in the browser to try models: images, films, a camera",
+            "Needs only the extra `app` for models that are files. Listens on this machine alone; what is uploaded is "
+            "deleted after half an hour, and when the page ends.",
         )
     )
     cluster = add(

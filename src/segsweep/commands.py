@@ -269,6 +269,38 @@ def video(args: argparse.Namespace) -> int:
     return 0
 
 
+def app(args: argparse.Namespace) -> int:
+    _need("onnxruntime", "app", imported=False)
+    _need("gradio", "app", imported=False)
+    _need("av", "app", imported=False)
+    from segsweep.deploy.app_offer import make_offer
+    from segsweep.deploy.model_file import is_run
+
+    if any(is_run(name) for name in args.models):
+        _need("ultralytics", "train", imported=False)
+    offer = make_offer(args.models, args.examples, cache_dir())
+    if args.space is not None:
+        from segsweep.deploy.space import write_space
+
+        space = write_space(offer, args.space)
+        print(json.dumps(space.to_json(), indent=1) if args.json else space.to_text())
+        return 0
+    from segsweep.deploy.app_server import Serving, serve
+
+    serving = Serving(args.host, args.port, args.threads)
+    if not serving.is_local:
+        told = "everybody who reaches this machine can open the page and upload files; there is no password"
+        print(f"segsweep app: {args.host} is not this machine alone: {told}", file=sys.stderr, flush=True)
+
+    def ready(url: str) -> None:
+        facts = {"url": url, "is_local": serving.is_local, "models": [model.label for model in offer.models]}
+        reach = "from this machine alone" if serving.is_local else "from other machines, too"
+        print(json.dumps(facts) if args.json else f"open {url} ({reach}); Ctrl-C ends it", flush=True)
+
+    serve(offer, serving, ready)
+    return 0
+
+
 def _names(listed: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in listed.split(",")) if listed is not None else ()
 

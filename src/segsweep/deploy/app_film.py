@@ -26,42 +26,62 @@ class Wishes:
     opacity: float
 
 
-def segment_film(  # noqa: PLR0913  (each is something else)
-    upload: Path, model: Path, wishes: Wishes, folder: Path, progress: Progress, ending: threading.Event
-) -> tuple[Path, str]:
-    """Make the overlay film, VP8 in WebM: OpenCV's own wheels write nothing else that browsers play.
+class Films:
+    """Makes overlay films in a folder, one at a time, until it is told to end.
 
     Args:
-        upload: The visitor's file.
-        model: An ONNX file.
-        wishes: How.
-        folder: Where a folder for the film is made.
-        progress: See `segsweep.deploy.video.make_film`.
-        ending: When it is set, the film ends early.
-
-    Returns:
-        The film, and its figures in words.
-
-    Raises:
-        ConfigError: The upload is no film that is read.
-        StorageError: The film cannot be written.
+        folder: Each film gets a folder of its own in it.
     """
-    hush_opencv()
-    check_film(upload)
-    out = Path(tempfile.mkdtemp(prefix="film-", dir=folder)) / "segmented.webm"
-    options = VideoOptions(wishes.conf, tuple(wishes.classes), frames=MAX_FILM_PICTURES, opacity=wishes.opacity)
 
-    def open_source(origin: Origin) -> Capture:
-        return _Ending(open_capture(origin), ending)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ending = threading.Event()
+        self._at_work = threading.Lock()
 
-    try:
-        facts = make_film(model, str(upload), out, options, progress, open_source)
-    except KeyboardInterrupt:
-        raise ConfigError(Problem(upload.name, "was interrupted: the page ends")) from None
-    except SegsweepError as exc:
-        raise ConfigError(str(exc).replace(str(upload), upload.name)) from exc
-    out.with_name(layout.VIDEO_STATS).unlink()
-    return out, _told(facts)
+    def segment(self, upload: Path, model: Path, wishes: Wishes, progress: Progress) -> tuple[Path, str]:
+        """Make the overlay film, H.264 in MP4, which browsers play.
+
+        Args:
+            upload: The visitor's file.
+            model: An ONNX file.
+            wishes: How.
+            progress: See `segsweep.deploy.video.make_film`.
+
+        Returns:
+            The film, and its figures in words.
+
+        Raises:
+            ConfigError: The upload is no film that is read, or the page ends.
+            StorageError: The film cannot be written.
+        """
+        hush_opencv()
+        check_film(upload)
+        options = VideoOptions(wishes.conf, tuple(wishes.classes), frames=MAX_FILM_PICTURES, opacity=wishes.opacity)
+        with self._at_work:
+            if self._ending.is_set():
+                raise ConfigError(_interrupted(upload))
+            out = Path(tempfile.mkdtemp(prefix="film-", dir=self._folder)) / "segmented.mp4"
+            try:
+                facts = make_film(model, str(upload), out, options, progress, self._open)
+            except KeyboardInterrupt:
+                raise ConfigError(_interrupted(upload)) from None
+            except SegsweepError as exc:
+                raise type(exc)(str(exc).replace(str(upload), upload.name)) from exc
+            out.with_name(layout.VIDEO_STATS).unlink()
+        return out, _told(facts)
+
+    def end(self, timeout_s: float) -> None:
+        """End the film that is being made, and wait until nothing is written any more; none is begun afterwards."""
+        self._ending.set()
+        if self._at_work.acquire(timeout=timeout_s):
+            self._at_work.release()
+
+    def _open(self, origin: Origin) -> Capture:
+        return _Ending(open_capture(origin), self._ending)
+
+
+def _interrupted(upload: Path) -> Problem:
+    return Problem(upload.name, "was not looked at to its end: the page has ended")
 
 
 def _told(facts: VideoFacts) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import cv2
 
+from segsweep.deploy.h264 import open_h264
 from segsweep.errors import ConfigError, Problem, StorageError
 from segsweep.inference.letterbox import Image
 
 # By extension, in order of preference: what OpenCV calls a codec, and what people do. H.264 is missing from
-# OpenCV's own wheels, whose FFmpeg has no encoder for it; other builds and some boards have one.
+# OpenCV's own wheels, whose FFmpeg has no encoder for it; PyAV, other builds and some boards have one.
 CODECS: dict[str, tuple[tuple[str, str], ...]] = {
     ".mp4": (("avc1", "h264"), ("mp4v", "mpeg4")),
     ".mov": (("avc1", "h264"), ("mp4v", "mpeg4")),
@@ -79,6 +80,8 @@ class Film:
 
 def _open(path: Path, fps: float, size: tuple[int, int]) -> tuple[Any, str]:
     for fourcc, codec in CODECS[path.suffix.lower()]:
+        if codec == "h264" and (better := open_h264(path, fps, size)) is not None:
+            return better, codec
         writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*fourcc), fps, size)
         if writer.isOpened():
             return writer, codec
