@@ -38,12 +38,13 @@ _CSS = """
 .about, .about p { font-size: 14px; color: var(--body-text-color-subdued); overflow-wrap: anywhere; }
 """
 _ABOUT = f"""
-segsweep {segsweep.__version__}. Licence: [AGPL-3.0](https://www.gnu.org/licenses/agpl-3.0.html), the weights too: they are
-[YOLOv8](https://github.com/ultralytics/ultralytics) models. Whoever offers this page over a network owes its visitors
-the source: it is the file below. What is uploaded stays on the machine that serves this page, for at most
+segsweep {segsweep.__version__}. Licence: [AGPL-3.0](https://www.gnu.org/licenses/agpl-3.0.html), the weights too: they
+are [YOLOv8](https://github.com/ultralytics/ultralytics) models. Whoever offers this page over a network owes its
+visitors the source: it is the file below. What is uploaded stays on the machine that serves this page, for at most
 {KEPT_S // 60} minutes.
 """
 _BUTTONS = ["download", "fullscreen"]  # without "share", which uploads to elsewhere
+_HEIGHT_PX = 360
 _WAITING = 32  # visitors' wishes that may wait; more are turned away
 _CAMERA_S = 0.2  # between two pictures of a camera
 
@@ -177,11 +178,20 @@ def _choices(page: Page, label: str) -> list[str]:
 def _image_tab(page: Page, settings: list[Any]) -> None:
     with gr.Row():
         sources = ["upload", "clipboard"]
-        upload = gr.Image(label="Image", placeholder=f"Drop an image here\n- or -\nclick to choose one\n{IMAGE_RULE}", sources=sources, type="filepath", image_mode=None, height=360)
+        upload = gr.Image(
+            label="Image",
+            placeholder=f"Drop an image here\n- or -\nclick to choose one\n{IMAGE_RULE}",
+            sources=sources,
+            type="filepath",
+            image_mode=None,
+            height=_HEIGHT_PX,
+        )
         upload.preprocess = _path  # Gradio's own opens the file with Pillow, whatever it is and however large
-        overlay = gr.Image(label="What was found", format="jpeg", interactive=False, buttons=_BUTTONS, height=360)
+        overlay = _shown("overlay")
     summary = gr.Textbox(label="Result", interactive=False, lines=2)
-    table = gr.Dataframe(headers=list(COLUMNS), label="Objects, best first; boxes in pixels", interactive=False)
+    table = gr.Dataframe(
+        headers=list(COLUMNS), label="Objects, best first; boxes in pixels", interactive=False, elem_id="objects"
+    )
     if page.examples:
         gr.Examples([[str(path)] for path in page.examples], [upload], label="Examples", cache_examples=False)
     gr.on(
@@ -198,8 +208,8 @@ def _image_tab(page: Page, settings: list[Any]) -> None:
 def _film_tab(page: Page, settings: list[Any]) -> None:
     gr.Markdown(f"{FILM_RULE}.")
     with gr.Row():
-        upload = gr.Video(label="Film", sources=["upload"], height=360)
-        film = gr.Video(label="What was found", interactive=False, height=360)
+        upload = gr.Video(label="Film", sources=["upload"], height=_HEIGHT_PX)
+        film = gr.Video(label="What was found", interactive=False, height=_HEIGHT_PX, elem_id="film")
     start = gr.Button("Segment the film", variant="primary")
     figures = gr.Textbox(label="Result", interactive=False, lines=3)
 
@@ -212,9 +222,9 @@ def _film_tab(page: Page, settings: list[Any]) -> None:
 def _camera_tab(page: Page, settings: list[Any]) -> None:
     gr.Markdown("Browsers give a camera to pages on this machine or over https only. Its pictures are not kept.")
     with gr.Row():
-        camera = gr.Image(label="Camera", sources=["webcam"], streaming=True, type="numpy", height=360)
+        camera = gr.Image(label="Camera", sources=["webcam"], streaming=True, type="numpy", height=_HEIGHT_PX)
         camera.preprocess = _frame
-        overlay = gr.Image(label="What was found", format="jpeg", interactive=False, buttons=_BUTTONS, streaming=True, height=360)
+        overlay = _shown("camera", streaming=True)
     summary = gr.Textbox(label="Result", interactive=False, lines=2)
     camera.stream(
         page.watch,
@@ -224,6 +234,17 @@ def _camera_tab(page: Page, settings: list[Any]) -> None:
         show_progress="hidden",
         api_visibility="private",
     )
+
+
+def _shown(name: str, streaming: bool = False) -> gr.Image:
+    """Where an overlay is seen; its name is that of its element in the page."""
+    more = {
+        "streaming": streaming,
+        "height": _HEIGHT_PX,
+        "elem_id": name,
+        "alt_text": "The image with masks drawn on it",
+    }
+    return gr.Image(label="What was found", format="jpeg", interactive=False, buttons=_BUTTONS, **more)
 
 
 def _path(payload: Any) -> str | None:

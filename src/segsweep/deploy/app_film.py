@@ -91,9 +91,9 @@ def _told(facts: VideoFacts) -> str:
     rate = "unknown" if facts.source_fps is None else f"{facts.source_fps:.1f} FPS"
     verdict = {None: "", True: ": kept up with", False: ": not kept up with"}[facts.is_real_time]
     return (
-        f"{facts.end_to_end_fps:.1f} FPS end to end, {facts.model_only_fps:.1f} FPS model only; the film's own rate is "
-        f"{rate}{verdict}. {done} pictures{cut}, {facts.instances} objects, frame time p50 {facts.frame_ms.p50:.0f} ms, "
-        f"p95 {facts.frame_ms.p95:.0f} ms."
+        f"{facts.end_to_end_fps:.1f} FPS end to end, {facts.model_only_fps:.1f} FPS model only; the film's own rate "
+        f"is {rate}{verdict}. {done} pictures{cut}, {facts.instances} objects, frame time p50 {facts.frame_ms.p50:.0f} "
+        f"ms, p95 {facts.frame_ms.p95:.0f} ms."
     )
 
 

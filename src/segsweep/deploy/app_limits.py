@@ -63,7 +63,9 @@ def decode_image(data: bytes, name: str) -> Image:
     size = f"{width}x{height}"
     if width * height > MAX_IMAGE_PIXELS:
         rule = f"must have at most {MAX_IMAGE_PIXELS >> 20} megapixels"
-        raise ConfigError(Problem(name, rule, value=size, fix="make it smaller; the model looks at a small copy anyway"))
+        raise ConfigError(
+            Problem(name, rule, value=size, fix="make it smaller; the model looks at a small copy anyway")
+        )
     if min(width, height) < MIN_SIDE_PX:
         raise ConfigError(Problem(name, f"must be at least {MIN_SIDE_PX} pixels wide and high", value=size))
     try:

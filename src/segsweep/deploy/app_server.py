@@ -115,7 +115,9 @@ def find_port(host: str, port: int | None) -> int:
         except OSError as exc:
             if exc.errno not in _PORT_TAKEN:
                 rule = "must be an address of this machine"
-                raise ConfigError(Problem("--host", rule, value=host, fix=f"{HOST} is reachable from here alone")) from exc
+                raise ConfigError(
+                    Problem("--host", rule, value=host, fix=f"{HOST} is reachable from here alone")
+                ) from exc
             continue
         return candidate
     if port is None:
