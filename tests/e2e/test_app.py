@@ -72,10 +72,10 @@ class Served:
 
     def status(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
         """Send a path exactly as it is: clients would tidy `..` away."""
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
 
 @contextlib.contextmanager
@@ -291,7 +291,7 @@ def _multipart(name: str, data: bytes) -> tuple[bytes, str]:
 
 def test_no_path_outside_is_served_and_nothing_is_fetched(shell: Shell, cat: Path, photo: Path, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
-    secret.write_text("secret")
+    secret.write_text("what nobody may read")
     with served(shell, tmp_path, cat, "--examples", photo) as page:
         body, kind = _multipart("../../mine.png", photo.read_bytes())
         status, answer = page.status("POST", "/gradio_api/upload", body, **{"Content-Type": kind})
@@ -310,7 +310,7 @@ def test_no_path_outside_is_served_and_nothing_is_fetched(shell: Shell, cat: Pat
             for route in ("/gradio_api/file=", "/file=", "/static/", "/assets/", "/gradio_api/proxy=", "/"):
                 status, answer = page.status("GET", route + path)
                 assert status in (403, 404, 405, 307), (route + path, status)
-                assert b"secret" not in answer or path.encode() in answer
+                assert b"nobody may read" not in answer
                 assert b"root:" not in answer
         for path in (str(secret), "http://example.com/x.jpg", "HTTPS://example.com/x.jpg"):
             upload = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "x.jpg"}

@@ -79,6 +79,7 @@ def serve(offer: Offer, serving: Serving, ready: Callable[[str], None]) -> None:
     base = Path(tempfile.gettempdir()) / f"segsweep-app-{os.getuid()}"
     with _until_told() as told, disk_errors(str(base.parent)), folder_beside(base) as folder:
         kept = folder / "page"
+        kept.mkdir()
         examples = _copies(offer.examples, kept)
         write_source(kept / "segsweep-source.zip")
         _set_environment(folder)

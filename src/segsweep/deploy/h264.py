@@ -74,7 +74,8 @@ def open_h264(path: Path, fps: float, size: tuple[int, int]) -> H264Writer | Non
     try:
         container = av.open(str(path), "w")
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(_TIME_BASE), options=_OPTIONS)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        container.start_encoding()
     except (av.FFmpegError, ValueError):
         return None
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     return H264Writer(container, stream, av)

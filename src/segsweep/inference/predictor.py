@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -197,6 +198,9 @@ def postprocess(
 
 def _onnxruntime() -> tuple[Any, tuple[type[Exception], ...]]:
     """The module, and every exception it raises for a file that it cannot load."""
+    # Since 1.31 it tells its maker about its use on Linux, too, unless this is set before it is imported; its own
+    # `disable_telemetry_events` comes too late for the identifier that it leaves in the temporary folder.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         runtime = importlib.import_module("onnxruntime")
         raised = vars(importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")).values()

@@ -96,9 +96,9 @@ def test_other_classes_are_not_drawn(model, source, tmp_path):
 def test_a_slow_model_makes_a_file_wait_and_a_live_source_drop(model, source, tmp_path, monkeypatch):
     real = video_module.draw
 
-    def slow(image, prediction, names):
+    def slow(image, prediction, names, opacity):
         time.sleep(0.02)
-        return real(image, prediction, names)
+        return real(image, prediction, names, opacity)
 
     monkeypatch.setattr(video_module, "draw", slow)
     empty = write_cat_model(tmp_path / "empty.onnx", found=False)
@@ -156,7 +156,7 @@ def test_a_second_ctrl_c_leaves_what_was_there_before(model, source, tmp_path, m
 def test_a_stage_that_fails_leaves_what_was_there_before(model, source, tmp_path, monkeypatch):
     (tmp_path / "out.mp4").write_bytes(b"before")
 
-    def fail(image, prediction, names):
+    def fail(image, prediction, names, opacity):
         raise StorageError("planted")
 
     monkeypatch.setattr(video_module, "draw", fail)
