@@ -26,25 +26,27 @@ with warnings.catch_warnings():
 PHOTO = np.full((64, 96, 3), (200, 100, 0), np.uint8)
 
 
-def built(page: app.Page) -> app.gr.Blocks:
-    """Inside a loop: outside, Gradio makes one each time that it never closes."""
+def made(folder: Path) -> app.Page:
+    shelf = Shelf(offer_files([str(write_cat_model(folder / "cat.onnx"))]), 1)
+    cv2.imwrite(str(folder / "photo.png"), PHOTO)
+    (folder / "source.zip").touch()
+    (folder / "films").mkdir()
+    return app.Page(shelf, "cat", [folder / "photo.png"], folder / "source.zip", Films(folder / "films"))
 
-    async def build() -> app.gr.Blocks:
-        return app.build(page)
 
-    return asyncio.run(build())
+async def build(folder: Path) -> app.gr.Blocks:
+    """Inside a loop: outside, Gradio makes some that it never closes."""
+    return app.build(made(folder))
 
 
+BLOCKS = asyncio.run(build(Path(tempfile.mkdtemp(prefix="segsweep-tests-"))))  # once: it takes longer than a test may
+CONFIG = BLOCKS.get_config_file()
 WISHES = ("cat", 0.45, [], 0.45)
 
 
 @pytest.fixture
 def page(tmp_path):
-    shelf = Shelf(offer_files([str(write_cat_model(tmp_path / "cat.onnx"))]), 1)
-    cv2.imwrite(str(tmp_path / "photo.png"), PHOTO)
-    (tmp_path / "source.zip").touch()
-    (tmp_path / "films").mkdir()
-    return app.Page(shelf, "cat", [tmp_path / "photo.png"], tmp_path / "source.zip", Films(tmp_path / "films"))
+    return made(tmp_path)
 
 
 @pytest.fixture
@@ -54,11 +56,10 @@ def warned(monkeypatch):
     return said
 
 
-def test_every_control_has_a_label_and_they_start_as_promised(page):
-    config = built(page).get_config_file()
+def test_every_control_has_a_label_and_they_start_as_promised():
     controls = [
         one
-        for one in config["components"]
+        for one in CONFIG["components"]
         if one["type"] in ("dropdown", "slider", "image", "video", "textbox", "dataframe")
     ]
     assert all(one["props"]["label"] for one in controls)
@@ -70,13 +71,11 @@ def test_every_control_has_a_label_and_they_start_as_promised(page):
     assert by_label["Classes"]["multiselect"]
 
 
-def test_nothing_of_the_page_is_open_to_programs_or_to_strangers_figures(page):
-    blocks = built(page)
-    config = blocks.get_config_file()
-    visible = [one["api_visibility"] for one in config["dependencies"] if one["targets"]]
+def test_nothing_of_the_page_is_open_to_programs_or_to_strangers_figures():
+    visible = [one["api_visibility"] for one in CONFIG["dependencies"] if one["targets"]]
     assert set(visible) <= {"private", "undocumented"}
-    assert blocks.analytics_enabled is False
-    assert blocks.delete_cache == (app.SWEPT_S, app.KEPT_S)
+    assert BLOCKS.analytics_enabled is False
+    assert BLOCKS.delete_cache == (app.SWEPT_S, app.KEPT_S)
 
 
 def test_an_image_is_seen(page, tmp_path):
@@ -130,18 +129,17 @@ def test_a_cameras_picture_comes_inside_the_message_or_as_a_file_within_the_same
     assert frame(None, str(tmp_path / "gone.png")) is None
 
 
-def test_the_upload_reaches_us_unopened(page, tmp_path):
-    upload = next(one for one in built(page).blocks.values() if getattr(one, "label", "") == "Image")
+def test_the_upload_reaches_us_unopened(tmp_path):
+    upload = next(one for one in BLOCKS.blocks.values() if isinstance(one, app.gr.Image) and one.label == "Image")
     path = str(tmp_path / "text.jpg")
     assert upload.preprocess(types.SimpleNamespace(path=path)) == path
     assert upload.preprocess(None) is None
 
 
-def test_the_page_says_licence_and_source(page):
-    config = built(page).get_config_file()
-    texts = " ".join(str(one["props"].get("value")) for one in config["components"])
+def test_the_page_says_licence_and_source():
+    texts = " ".join(str(one["props"].get("value")) for one in CONFIG["components"])
     assert "AGPL-3.0" in texts
     assert "github.com/ultralytics/ultralytics" in texts
-    assert [one for one in config["components"] if one["type"] == "downloadbutton"][0]["props"]["label"].startswith(
+    assert next(one for one in CONFIG["components"] if one["type"] == "downloadbutton")["props"]["label"].startswith(
         "Source"
     )

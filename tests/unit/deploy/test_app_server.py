@@ -40,7 +40,7 @@ def test_a_taken_port_is_told_and_the_next_free_one_is_found(taken, monkeypatch)
     monkeypatch.setattr(app_server, "PORTS", range(taken, taken + 20))
     assert taken < find_port("127.0.0.1", None) < taken + 20
     monkeypatch.setattr(app_server, "PORTS", range(taken, taken + 1))
-    with pytest.raises(ConfigError, match="none of .* is free"):
+    with pytest.raises(ConfigError, match=r"none of .* is free"):
         find_port("127.0.0.1", None)
 
 

@@ -102,7 +102,7 @@ def test_the_app_of_a_space_names_what_exists(tmp_path, offer):
 def test_imports_are_followed_through_packages_and_not_into_functions(tmp_path):
     for name, text in {
         "__init__.py": "",
-        "a.py": "import segsweep.b.c\nfrom os import path\nfrom segsweep import d\n\ndef f():\n    import segsweep.lazy\n",
+        "a.py": "import segsweep.b.c\nfrom os import sep\nfrom segsweep import d\ndef f():\n    import segsweep.lazy\n",
         "b/__init__.py": "",
         "b/c.py": "from segsweep.b.e import thing\nfrom segsweep.a import f\n",
         "b/e.py": "thing = 1\n",
