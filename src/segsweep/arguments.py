@@ -111,6 +111,11 @@ def add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> Non
     choice.add_argument("--variant", choices=("n", "s", "m", "l", "x"), help="the best trial of this size")
     choice.add_argument("--max-latency-ms", type=float, metavar="X", help="the most accurate one this fast (p50)")
     choice.add_argument("--knee", action="store_true", help="the knee of the front (the default)")
+    text = "fp32, fp16, int8: further files, e.g. model-int8.onnx, compared with model.onnx; repeatable (default: fp32)"
+    export.add_argument("--precision", action="append", metavar="A,B,...", help=text)
+    text = "further files whose batch, height and width are the caller's, e.g. model-dynamic.onnx"
+    export.add_argument("--dynamic", action="store_true", help=text)
+    export.add_argument("--nms", action="store_true", help="further files with NMS inside, e.g. model-nms.onnx")
 
 
 def add_check_arguments(check: Any) -> None:

@@ -186,11 +186,15 @@ def report(args: argparse.Namespace) -> int:
 def export(args: argparse.Namespace) -> int:
     _need("ultralytics", "train", imported=False)
     from segsweep.core.selection import Choice
-    from segsweep.deploy.package import export_choice
+    from segsweep.deploy.package import Wanted, export_choice
+    from segsweep.inference.forms import wanted_forms
     from segsweep.report.bench import ReportOptions
 
     choice = Choice(trial_id=args.trial, variant=args.variant, max_latency_ms=args.max_latency_ms)
-    package = export_choice(args.run, args.out, choice, cache_dir(), ReportOptions(threads=args.threads))
+    wanted = Wanted(
+        choice, wanted_forms(_names(",".join(args.precision or ["fp32"])), dynamic=args.dynamic, nms=args.nms)
+    )
+    package = export_choice(args.run, args.out, wanted, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
     return 0
 

@@ -7,7 +7,11 @@ import shlex
 from dataclasses import dataclass
 
 import segsweep
+from segsweep.deploy.artefacts import Artefacts
 from segsweep.inference.export import PARITY_THRESHOLDS, Parity
+from segsweep.inference.forms import FP16, FP32, INT8, STRIDE
+from segsweep.inference.likeness import LIKENESS_THRESHOLDS
+from segsweep.inference.metadata import INSIDE
 from segsweep.inference.timings import DEFINITION, STAGES
 from segsweep.report.evaluate import PROTOCOL_TEXT
 from segsweep.report.facts import Judged
@@ -23,7 +27,7 @@ class CardFacts:
         info: The run.
         run_uri: Where it is.
         classes: Class names of the dataset, in order.
-        judged: The model's measurements.
+        artefacts: The model files and their measurements.
         parity: How far torch and ONNX Runtime are apart.
         why: How it was chosen, in words.
         device: The machine it was timed on.
@@ -32,16 +36,22 @@ class CardFacts:
     info: RunInfo
     run_uri: str
     classes: tuple[str, ...]
-    judged: Judged
+    artefacts: Artefacts
     parity: Parity
     why: str
     device: str
+
+    @property
+    def judged(self) -> Judged:
+        """Measurements of the plain file."""
+        return self.artefacts.files[0].judged
 
 
 def render_card(facts: CardFacts) -> str:
     """`README.md` of the model's folder, Markdown with the front matter of a model hub."""
     return (
-        "\n".join([*_front_matter(facts), *_figures(facts), *_use(facts), *_limits(facts), *_reproduce(facts)]) + "\n"
+        "\n".join(line for part in (_front_matter, _figures, _files, _use, _limits, _reproduce) for line in part(facts))
+        + "\n"
     )
 
 
@@ -105,6 +115,50 @@ def _figures(facts: CardFacts) -> list[str]:
     return lines
 
 
+def _files(facts: CardFacts) -> list[str]:
+    """The files beside each other, where there is more than one."""
+    artefacts = facts.artefacts
+    if len(artefacts.files) < 2:
+        return []
+    head, *rows = ([_plain(cell) for cell in row] for row in artefacts.rows())
+    lines = ["## Files", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    thresholds = f"confidence {INSIDE.conf:g}, IoU {INSIDE.iou:g}, at most {INSIDE.max_det} objects"
+    forms = [file.judged.exported.form for file in artefacts.files]
+    notes = [
+        "Mask mAP50-95 on test by the protocol above, every file run by onnxruntime in its own precision "
+        f"({layout.PACKAGE_ONNX}: its weights, by torch); all were timed in turns on the machine above. `same "
+        f"objects`: how many of the objects of {layout.PACKAGE_ONNX} above confidence {LIKENESS_THRESHOLDS.conf:g} the "
+        "file finds in the test images, and how many others; `IoU`: of their masks, on average. Lines without a file "
+        "are the best models of other sizes, `front`: none of the others is better in both.",
+        *artefacts.verdicts(),
+    ]
+    if any(form.precision == FP16 for form in forms):
+        notes.append(
+            "fp16 halves the file; inputs and outputs are float32. It is for GPUs: x86 CPUs compute it in fp32, no "
+            "faster."
+        )
+    if any(form.precision == INT8 for form in forms):
+        images = max(file.judged.exported.calibration_images for file in artefacts.files)
+        notes.append(
+            f"int8: static quantisation, uint8 activations with ranges from {images} train images, evenly spread over "
+            "the split and letterboxed as in use, 7-bit weights with a scale a channel. What follows the last "
+            "convolutions is float."
+        )
+    if any(form.dynamic for form in forms):
+        notes.append(
+            f"Dynamic shapes: sides that are multiples of {STRIDE} pixels; figures are for "
+            f"{facts.judged.exported.imgsz} px. The batch is the caller's, but 1 where NMS is inside."
+        )
+    if any(form.nms for form in forms):
+        notes.append(
+            f"NMS inside ({thresholds}): `output0` is [1, {INSIDE.max_det}, 6 + 32], corners x1, y1, x2, y2 in input "
+            "pixels, score, class, mask coefficients, zeros where there is no object. The accuracy is that of the "
+            "same file with NMS outside."
+        )
+    return [*lines, "", *(f"- {note}" for note in notes), ""]
+
+
 def _use(facts: CardFacts) -> list[str]:
     imgsz, classes = facts.judged.exported.imgsz, len(facts.classes)
     return [
@@ -164,7 +218,7 @@ def _reproduce(facts: CardFacts) -> list[str]:
         "",
         "```",
         f"segsweep replay {run} --trial {record.trial_id}",
-        f"segsweep export {run} --out model --trial {record.trial_id}",
+        f"segsweep export {run} --out model --trial {record.trial_id}{_flags(facts)}",
         "```",
         "",
         f"- Dataset: `{_plain(info.dataset)}`, sha256 `{info.dataset_digest}`",
@@ -172,9 +226,19 @@ def _reproduce(facts: CardFacts) -> list[str]:
         f"- Training: {json.dumps(dict(info.job.get('train', {})))}, seed {info.job.get('seed', 0)}, "
         f"weights {_plain(str(info.job.get('weights', 'coco')))}",
         f"- Versions: {versions}; exported by segsweep {segsweep.__version__}, opset {facts.judged.exported.opset}",
-        f"- {layout.PACKAGE_ONNX}: sha256 `{facts.judged.exported.sha256}`",
+        *(f"- {file.file_name}: sha256 `{file.judged.exported.sha256}`" for file in facts.artefacts.files),
         f"- {layout.PACKAGE_WEIGHTS}: sha256 `{facts.judged.weights_sha256}`",
     ]
+
+
+def _flags(facts: CardFacts) -> str:
+    """Options of `segsweep export` that make the same files."""
+    forms = [file.judged.exported.form for file in facts.artefacts.files[1:]]
+    if not forms:
+        return ""
+    plain = [FP32] if not (forms[0].dynamic or forms[0].nms) else []
+    precisions = ",".join([*plain, *(form.precision for form in forms)])
+    return f" --precision {precisions}" + " --dynamic" * forms[0].dynamic + " --nms" * forms[0].nms
 
 
 def _listed(names: tuple[str, ...]) -> str:

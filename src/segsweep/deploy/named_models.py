@@ -9,11 +9,10 @@ from pathlib import Path
 from segsweep.deploy.model_file import find_model, is_run, model_label, told_apart
 from segsweep.errors import ConfigError, Problem
 from segsweep.inference.export import export_onnx
+from segsweep.inference.forms import STRIDE
 from segsweep.report.build import open_study
 from segsweep.report.finalists import find_contenders, require_contenders
 from segsweep.storage import layout
-
-_STRIDE = 32  # px; the network's input is a multiple of it
 
 
 def exported_models(named: Sequence[str], imgsz: int, cache_dir: Path, tell: Callable[[str], None]) -> dict[str, Path]:
@@ -58,7 +57,7 @@ def _of_file(named: Path, imgsz: int, cache_dir: Path, tell: Callable[[str], Non
         return model_label(named), find_model(named)
     if not named.is_file():
         raise ConfigError(Problem(str(named), "does not exist or is no file", "MODEL"))
-    side = -(-imgsz // _STRIDE) * _STRIDE
+    side = -(-imgsz // STRIDE) * STRIDE
     with named.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     out = cache_dir / layout.NODE_EXPORTS / f"{digest}-{side}.onnx"

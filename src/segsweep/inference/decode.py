@@ -85,6 +85,22 @@ def decode(output: Tensor, prototypes: int, thresholds: Thresholds) -> Detection
     )
 
 
+def read_suppressed(output: Tensor, thresholds: Thresholds) -> Detections:
+    """Detections in the first output of a network that has NMS inside.
+
+    Args:
+        output: Shape [1, N, 6 + prototypes], best first, rows of zeros at the end: corners x1, y1, x2, y2 in canvas
+            pixels, score, class, mask coefficients (`NMSModel` of `ultralytics/engine/exporter.py`).
+        thresholds: `conf`, `classes` and `max_det` apply; the rest is in the network.
+    """
+    rows = output[0]
+    rows = rows[rows[:, 4] > thresholds.conf]
+    if thresholds.classes is not None:
+        rows = rows[np.isin(rows[:, 5], list(thresholds.classes))]
+    rows = rows[: thresholds.max_det]
+    return Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64), rows[:, 6:])
+
+
 def suppress(boxes: Tensor, iou: float, limit: int) -> NDArray[np.int64]:
     """Greedy non-maximum suppression: indices of the boxes that stay, in order.
 

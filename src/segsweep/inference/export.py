@@ -1,6 +1,7 @@
-"""A trial's weights to ONNX, and the proof that both say the same.
+"""A trial's weights to ONNX in fp32, and the proof that both say the same.
 
-The file has a fixed batch of 1 and a fixed square input, fp32, NMS outside: what `segsweep.inference.predictor` runs.
+The plain file has a batch of 1, a fixed square input and NMS outside; `segsweep.inference.predictor` runs the other
+forms, too. Smaller precisions are made of this file: `segsweep.inference.quantization`.
 """
 
 from __future__ import annotations
@@ -10,31 +11,33 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from segsweep.errors import ExportError, MissingExtraError, Problem
 from segsweep.inference.decode import Thresholds
-from segsweep.inference.letterbox import Image, Letterbox, Tensor
-from segsweep.inference.masks import mask_iou, pair
+from segsweep.inference.forms import FP32, PLAIN, STRIDE, Form
+from segsweep.inference.letterbox import Letterbox, Tensor
+from segsweep.inference.likeness import paired_ious, read_image
+from segsweep.inference.metadata import INSIDE, entries
 from segsweep.inference.predictor import Session, postprocess
-from segsweep.storage.files import disk_errors
+from segsweep.storage.files import disk_errors, write_whole
 
 logger = logging.getLogger(__name__)
 
 OPSET = 17  # every onnxruntime since 1.12; newer opsets have no CUDA kernel for Resize
-PRECISION = "fp32"
 PARITY_THRESHOLDS = Thresholds(conf=0.05, iou=0.7, max_det=100)
 
 # What fp32 arithmetic in another order may cost. Measured on yolov8n-seg: scores 1e-5, boxes 1e-2 px.
 SCORE_TOLERANCE = 1e-3
-MASK_IOU_TOLERANCE = 0.98
+MASK_IOU_TOLERANCE = 0.99
+# An object whose score lies on the threshold, or whose box on NMS's, may fall on either side.
+UNPAIRED_TOLERANCE = 0.02
 
 # What torch, ultralytics and onnx raise for a file or a graph that they cannot use.
 _UPSTREAM_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, AssertionError, OSError)
@@ -51,6 +54,9 @@ class ExportedModel:
         imgsz: Side of its square input in pixels.
         opset: Of its operators.
         precision: Of its weights and arithmetic.
+        dynamic: Whether batch, height and width are the caller's.
+        nms: Whether NMS is inside.
+        calibration_images: Train images that its ranges of int8 were taken from; 0 for other precisions.
     """
 
     path: Path
@@ -58,7 +64,15 @@ class ExportedModel:
     size_bytes: int
     imgsz: int
     opset: int = OPSET
-    precision: str = PRECISION
+    precision: str = FP32
+    dynamic: bool = False
+    nms: bool = False
+    calibration_images: int = 0
+
+    @property
+    def form(self) -> Form:
+        """How it is made."""
+        return Form(self.precision, self.dynamic, self.nms)
 
 
 @dataclass(frozen=True)
@@ -93,36 +107,44 @@ class Parity:
     def holds(self) -> bool:
         """Whether the difference is what a change of arithmetic order explains."""
         iou_holds = self.mask_iou_mean is None or self.mask_iou_mean >= MASK_IOU_TOLERANCE
-        return self.score_max_abs_difference <= SCORE_TOLERANCE and iou_holds
+        objects = 2 * self.instances + self.unpaired
+        same_objects = self.unpaired <= UNPAIRED_TOLERANCE * objects
+        return self.score_max_abs_difference <= SCORE_TOLERANCE and iou_holds and same_objects
 
 
-def export_onnx(weights: Path, out: Path, imgsz: int) -> ExportedModel:
-    """Export weights to an ONNX file.
+def export_onnx(
+    weights: Path, out: Path, imgsz: int, form: Form = PLAIN, about: Mapping[str, Any] | None = None
+) -> ExportedModel:
+    """Export weights to an ONNX file in fp32.
 
     Args:
         weights: An Ultralytics YOLOv8-seg checkpoint.
         out: The file to write, whole or not at all.
-        imgsz: Side of the square input in pixels, a multiple of 32.
+        imgsz: Side of the square input in pixels, a multiple of 32; of dynamic shapes the side it is made for.
+        form: Shapes and NMS; its precision must be fp32. With NMS inside the batch is 1 in any case, for Ultralytics
+            unrolls its loop over images.
+        about: What else the file tells of itself, see `segsweep.inference.metadata.entries`.
 
     Raises:
-        ExportError: The weights are not a segmentation model, or the graph is not valid.
+        ExportError: The weights are not a segmentation model, the size does not fit, or the graph is not valid.
         MissingExtraError: ultralytics, onnx or onnxslim is not installed.
     """
+    if imgsz < STRIDE or imgsz % STRIDE:
+        raise ExportError(Problem(str(weights), f"must be a multiple of {STRIDE} pixels", "imgsz", str(imgsz)))
+    options: dict[str, Any] = {"imgsz": imgsz, "batch": 1, "opset": OPSET, "simplify": True, "dynamic": form.dynamic}
+    if form.nms:
+        options |= {"nms": True, "conf": INSIDE.conf, "iou": INSIDE.iou, "max_det": INSIDE.max_det}
     with disk_errors(str(out)), tempfile.TemporaryDirectory(prefix="segsweep-export-") as folder:
         # Ultralytics writes beside the weights, under their name.
         copy = Path(folder) / "model.pt"
         shutil.copyfile(weights, copy)
         with _told(weights, "must be a YOLOv8-seg checkpoint that exports to ONNX"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's own notes about constants in Ultralytics' code
-            _segmentation_model(copy).export(
-                format="onnx", imgsz=imgsz, batch=1, opset=OPSET, simplify=True, device="cpu", verbose=False
-            )
-        data = _checked(copy.with_suffix(".onnx"), weights)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = out.with_name(f".{out.name}.part")
-        staged.write_bytes(data)
-        staged.replace(out)
-    return ExportedModel(out, hashlib.sha256(data).hexdigest(), len(data), imgsz)
+            _segmentation_model(copy).export(format="onnx", device="cpu", verbose=False, **options)
+        data = _checked(copy.with_suffix(".onnx"), weights, entries(form, about or {}))
+    write_whole(out, data)
+    digest = hashlib.sha256(data).hexdigest()
+    return ExportedModel(out, digest, len(data), imgsz, dynamic=form.dynamic, nms=form.nms)
 
 
 def measure_parity(weights: Path, onnx: Path, images: Sequence[Path], threads: int) -> Parity:
@@ -149,7 +171,7 @@ def measure_parity(weights: Path, onnx: Path, images: Sequence[Path], threads: i
     ious: list[float] = []
     unpaired = 0
     for path in images:
-        image = _read(path)
+        image = read_image(path)
         letterbox = Letterbox.fit((image.shape[0], image.shape[1]), session.canvas_shape)
         letterbox.prepare(image, canvas)
         with torch.inference_mode():
@@ -186,16 +208,25 @@ def _segmentation_model(weights: Path) -> Any:
     return model
 
 
-def _checked(path: Path, weights: Path) -> bytes:
-    """The exported file's bytes, checked, without the clock and the training machine's paths in its metadata."""
+def _checked(path: Path, weights: Path, told: Mapping[str, str]) -> bytes:
+    """The exported file's bytes, checked, without the clock and the training machine's paths in its metadata.
+
+    Args:
+        path: As Ultralytics wrote it.
+        weights: What it was exported from.
+        told: Metadata to add.
+    """
     import onnx  # noqa: PLC0415  (extra `train`)
 
     with _told(weights, "must export to a valid ONNX graph"):
         model = onnx.load(str(path))
         onnx.checker.check_model(model, full_check=True)
+    if told["segsweep.nms"] != "null":
+        for tensor in (*model.graph.input, *model.graph.output):
+            tensor.type.tensor_type.shape.dim[0].dim_value = 1
     kept = {item.key: item.value for item in model.metadata_props if item.key not in ("date", "args", "description")}
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {**kept, "description": "YOLOv8-seg, exported by segsweep"})
+    onnx.helper.set_model_props(model, {**kept, "description": "YOLOv8-seg, exported by segsweep", **told})
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
@@ -216,18 +247,8 @@ def _compare(
     """IoUs of paired instances, and how many had no partner."""
     _, _, classes, masks = postprocess(*torch_outputs, letterbox, PARITY_THRESHOLDS)
     _, _, other_classes, other_masks = postprocess(*onnx_outputs, letterbox, PARITY_THRESHOLDS)
-    ious = np.zeros((len(masks), len(other_masks)))
-    for row, column in np.argwhere(classes[:, None] == other_classes[None, :]):
-        ious[row, column] = mask_iou(masks[row], other_masks[column])
-    pairs = pair(ious, floor=0.5)
-    return [float(ious[row, column]) for row, column in pairs], len(masks) + len(other_masks) - 2 * len(pairs)
-
-
-def _read(path: Path) -> Image:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ExportError(Problem(str(path), "must be an image that OpenCV reads"))
-    return np.asarray(image, np.uint8)
+    ious = paired_ious(classes, masks, other_classes, other_masks)
+    return ious, len(masks) + len(other_masks) - 2 * len(ious)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ prediction = predictor(cv2.imread("cat.jpg"))
 
 from __future__ import annotations
 
-import ast
 import copy
 import importlib
 import os
@@ -21,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segsweep.errors import ConfigError, MissingExtraError, Problem
-from segsweep.inference.decode import Thresholds, decode
+from segsweep.inference.decode import Detections, Thresholds, decode, read_suppressed
+from segsweep.inference.forms import STRIDE
 from segsweep.inference.letterbox import Image, Letterbox, Tensor
 from segsweep.inference.masks import Mask, assemble
+from segsweep.inference.metadata import check_input, class_names, has_nms, image_size, nms_inside
 
 RUNTIME = "onnxruntime"
 CPU = ("CPUExecutionProvider",)
@@ -71,20 +72,31 @@ class Session:
         path: The file.
         canvas_shape: Height and width of the network's input in pixels.
         names: Class names by index.
+        has_nms: Whether non-maximum suppression is part of the network.
+        nms: What that was made with; None where there is none, or where the file does not say.
         runtime_version: Version of onnxruntime.
         provider: What executes the network.
 
     Args:
-        path: A YOLOv8-seg ONNX file with a fixed batch of 1, as `segsweep export` writes it.
+        path: A YOLOv8-seg ONNX file as `segsweep export` writes it, or Ultralytics' export: with a batch of 1, or with
+            dynamic shapes; with or without NMS inside.
         threads: Threads of one operator; operators run one after another.
         providers: What may execute the network, in order of preference, by onnxruntime's names.
+        canvas_shape: Height and width of the input of a file with dynamic shapes; what the file was made for where
+            absent.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ConfigError: The file is not such a model, or this onnxruntime lacks a provider.
+        ConfigError: The file is not such a model or does not take that input, or this onnxruntime lacks a provider.
     """
 
-    def __init__(self, path: Path, threads: int, providers: Sequence[str] = CPU) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int,
+        providers: Sequence[str] = CPU,
+        canvas_shape: tuple[int, int] | None = None,
+    ) -> None:
         runtime, failures = _onnxruntime()
         available = runtime.get_available_providers()
         if lacking := [name for name in providers if name not in available]:
@@ -100,9 +112,11 @@ class Session:
         except failures as exc:
             fix = "export it with `segsweep export`"
             raise ConfigError(Problem(str(path), "must be an ONNX model that onnxruntime loads", fix=fix)) from exc
+        metadata = self._session.get_modelmeta().custom_metadata_map
         inputs = [tuple(node.shape) for node in self._session.get_inputs()]
         outputs = [tuple(node.shape) for node in self._session.get_outputs()]
-        if not _is_segmentation(inputs, outputs):
+        self.has_nms = has_nms(metadata)
+        if not _is_segmentation(inputs, outputs, self.has_nms):
             raise ConfigError(
                 Problem(
                     str(path),
@@ -111,9 +125,11 @@ class Session:
                     f"{inputs} to {outputs}",
                 )
             )
+        check_input(metadata, str(path))
         self.path = path
-        self.canvas_shape: tuple[int, int] = (int(inputs[0][2]), int(inputs[0][3]))
-        self.names = _names(self._session.get_modelmeta().custom_metadata_map, outputs)
+        self.nms = nms_inside(metadata)
+        self.canvas_shape = _canvas_shape(path, inputs[0][2:], image_size(metadata), canvas_shape)
+        self.names = _names(class_names(metadata), None if self.has_nms else outputs[0][1] - 4 - outputs[1][1])
         self.runtime_version: str = runtime.__version__
         self.provider: str = self._session.get_providers()[0]
         self._input = self._session.get_inputs()[0].name
@@ -122,7 +138,8 @@ class Session:
     def __call__(self, canvas: Tensor) -> tuple[Tensor, Tensor]:
         """Run the network on float32 [1, 3, H, W]: raw detections [1, 4 + c + p, A], prototypes [1, p, H/4, W/4].
 
-        A network that takes and gives float16 is converted for; what it gives is float32 all the same.
+        A network with NMS inside gives [1, N, 6 + p] in place of raw detections, see `decode.read_suppressed`. One that
+        takes and gives float16 is converted for; what it gives is float32 all the same.
         """
         given = canvas.astype(np.float16) if self._is_half else canvas
         first, second = self._session.run(None, {self._input: given})
@@ -137,10 +154,11 @@ class Predictor:
         threads: Threads for the network and for OpenCV; NumPy's are set by the environment before it is imported.
         thresholds: What becomes a detection.
         clock: Seconds; only differences are used.
+        canvas_shape: See `Session`.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
-        ConfigError: The file is not a YOLOv8-seg model.
+        ConfigError: The file is not a YOLOv8-seg model, or has NMS inside that was made with other thresholds.
     """
 
     def __init__(
@@ -149,9 +167,11 @@ class Predictor:
         threads: int = 1,
         thresholds: Thresholds | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        canvas_shape: tuple[int, int] | None = None,
     ) -> None:
-        self.session = Session(path, threads)
+        self.session = Session(path, threads, canvas_shape=canvas_shape)
         self.thresholds = thresholds or Thresholds()
+        _check_thresholds(self.session, self.thresholds)
         self._clock = clock
         self._canvas = np.empty((1, 3, *self.session.canvas_shape), np.float32)
         cv2.setNumThreads(threads)
@@ -180,7 +200,11 @@ class Predictor:
         prepared = self._clock()
         raw, prototypes = self.session(self._canvas)
         forwarded = self._clock()
-        boxes, scores, classes, masks = postprocess(raw, prototypes, letterbox, self.thresholds)
+        if self.session.has_nms:
+            detections = read_suppressed(raw, self.thresholds)
+        else:
+            detections = decode(raw, prototypes.shape[1], self.thresholds)
+        boxes, scores, classes, masks = finish(detections, prototypes, letterbox)
         times = (prepared - started, forwarded - prepared, self._clock() - forwarded)
         return Prediction(boxes, scores, classes, masks, shape, StageTimes(*(1e3 * seconds for seconds in times)))
 
@@ -189,7 +213,13 @@ def postprocess(
     raw: Tensor, prototypes: Tensor, letterbox: Letterbox, thresholds: Thresholds
 ) -> tuple[Tensor, Tensor, NDArray[np.int64], tuple[Mask, ...]]:
     """Raw outputs to boxes [n, 4] in image pixels, scores [n], classes [n] and masks; empty masks are dropped."""
-    found = decode(raw, prototypes.shape[1], thresholds)
+    return finish(decode(raw, prototypes.shape[1], thresholds), prototypes, letterbox)
+
+
+def finish(
+    found: Detections, prototypes: Tensor, letterbox: Letterbox
+) -> tuple[Tensor, Tensor, NDArray[np.int64], tuple[Mask, ...]]:
+    """Detections to boxes [n, 4] in image pixels, scores [n], classes [n] and masks; empty masks are dropped."""
     boxes = letterbox.to_image(found.boxes)
     masks = assemble(found.coefficients, prototypes, boxes, letterbox)
     kept = np.flatnonzero([mask.area > 0 for mask in masks])
@@ -217,22 +247,72 @@ def _named(path: Path) -> str | bytes:
     return path.read_bytes() if name != name.encode(errors="replace").decode() else name
 
 
-def _is_segmentation(inputs: list[tuple[Any, ...]], outputs: list[tuple[Any, ...]]) -> bool:
+def _is_segmentation(inputs: list[tuple[Any, ...]], outputs: list[tuple[Any, ...]], has_nms: bool) -> bool:
     if [len(shape) for shape in inputs] != [4] or [len(shape) for shape in outputs] != [3, 4]:
         return False
-    if not all(isinstance(side, int) for shape in (*inputs, *outputs) for side in shape):
+    (batch, channels, *sides), (detections, prototypes) = inputs[0], outputs
+    if channels != 3 or not isinstance(prototypes[1], int):
         return False
-    (batch, channels, height, width), (detections, prototypes) = inputs[0], outputs
-    return (batch, channels, detections[0]) == (1, 3, 1) and (
-        prototypes[2:] == (height // 4, width // 4) and detections[1] > 4 + prototypes[1]
+    if any(isinstance(one, int) and one != 1 for one in (batch, detections[0], prototypes[0])):
+        return False
+    if all(isinstance(side, int) for side in sides) and prototypes[2:] != tuple(side // 4 for side in sides):
+        return False
+    if has_nms:
+        return bool(detections[2] == 6 + prototypes[1])
+    return isinstance(detections[1], int) and detections[1] > 4 + prototypes[1]
+
+
+def _canvas_shape(
+    path: Path, sides: tuple[Any, ...], made_for: tuple[int, int], asked: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Height and width of the input: the file's, and of one with dynamic shapes what is asked for.
+
+    Raises:
+        ConfigError: The file has another size, or the network does not take the size.
+    """
+    fixed = all(isinstance(side, int) for side in sides)
+    own = (int(sides[0]), int(sides[1])) if fixed else made_for
+    shape = asked or own
+    if fixed and shape != own:
+        fix = "export it with `--dynamic`"
+        told = "x".join(map(str, own))
+        raise ConfigError(Problem(str(path), f"takes images of {told} pixels only", "imgsz", f"{shape}", fix))
+    if not fixed and any(side < STRIDE or side % STRIDE for side in shape):
+        raise ConfigError(Problem(str(path), f"sides must be multiples of {STRIDE} pixels", "imgsz", f"{shape}"))
+    return shape
+
+
+def _check_thresholds(session: Session, asked: Thresholds) -> None:
+    """Raise when NMS inside the file cannot give what is asked for.
+
+    Raises:
+        ConfigError: It has dropped already what would have to be found; everything that does not fit is told.
+    """
+    if not session.has_nms:
+        return
+    inside = session.nms or asked
+    rules = (
+        ("conf", f"must be at least {inside.conf:g}", asked.conf, asked.conf >= inside.conf),
+        ("iou", f"must be {inside.iou:g}", asked.iou, asked.iou == inside.iou),
+        ("max_det", f"must be at most {inside.max_det}", asked.max_det, asked.max_det <= inside.max_det),
+        ("multi_label", "must be off: a box is of its best class", asked.multi_label, not asked.multi_label),
     )
+    fix = "NMS is inside this file; take the one without"
+    problems = [
+        Problem(str(session.path), rule, name, f"{value}", fix) for name, rule, value, holds in rules if not holds
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
-def _names(metadata: dict[str, str], outputs: list[tuple[Any, ...]]) -> tuple[str, ...]:
-    """Class names from the file's metadata, `class0` and so on where it has none that fit."""
-    count = outputs[0][1] - 4 - outputs[1][1]
-    try:
-        names = ast.literal_eval(metadata.get("names", ""))
-        return tuple(str(names[index]) for index in range(count))
-    except (ValueError, SyntaxError, LookupError, TypeError):
-        return tuple(f"class{index}" for index in range(count))
+def _names(told: dict[int, str], count: int | None) -> tuple[str, ...]:
+    """Class names from the file's metadata, `class0` and so on where it has none that fit.
+
+    Args:
+        told: Names by index.
+        count: Number of classes; None where the network does not tell.
+    """
+    indices = range(len(told) if count is None else count)
+    if all(index in told for index in indices):
+        return tuple(told[index] for index in indices)
+    return tuple(f"class{index}" for index in indices)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,11 @@ from segsweep.core.trials import TrialRecord
 from segsweep.dataset.bundles.staging import NodeCopy
 from segsweep.errors import DamagedRunError, NotFoundError, Problem, ReportError
 from segsweep.inference.export import ExportedModel, Parity, export_onnx, measure_parity
+from segsweep.inference.forms import FP32, INT8, PLAIN, STRIDE, Form
 from segsweep.inference.latency import measure_interleaved
+from segsweep.inference.likeness import Likeness, measure_likeness
 from segsweep.inference.machine import available_cpus, this_machine
+from segsweep.inference.quantization import calibration_images, lower_precision
 from segsweep.inference.timings import Latency, LatencyPlan
 from segsweep.report.evaluate import PROTOCOL, Evaluation, EvaluationPlan, evaluate
 from segsweep.report.facts import Judged
@@ -34,7 +37,6 @@ Progress = Callable[[str], None]
 SPLIT = "test"
 _TIMED_IMAGES = 16
 _PARITY_IMAGES = 8
-_STRIDE = 32  # px; the network's input is a multiple of it
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,18 @@ class Instruments:
         export: See `segsweep.inference.export.export_onnx`.
         time: See `segsweep.inference.latency.measure_interleaved`.
         parity: See `segsweep.inference.export.measure_parity`.
+        lower: See `segsweep.inference.quantization.lower_precision`.
+        likeness: See `segsweep.inference.likeness.measure_likeness`.
     """
 
     evaluate: Callable[[Path, Path, EvaluationPlan, Progress], Evaluation] = evaluate
-    export: Callable[[Path, Path, int], ExportedModel] = export_onnx
+    export: Callable[[Path, Path, int, Form, Mapping[str, Any]], ExportedModel] = export_onnx
     time: Callable[[Mapping[str, Path], Sequence[Path], LatencyPlan, Progress], dict[str, Latency]] = (
         measure_interleaved
     )
     parity: Callable[[Path, Path, Sequence[Path], int], Parity] = measure_parity
+    lower: Callable[[ExportedModel, Path, str, Sequence[Path], Mapping[str, Any]], ExportedModel] = lower_precision
+    likeness: Callable[[Path, Path, Sequence[Path], int], Likeness] = measure_likeness
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Bench:
     def imgsz(self, record: TrialRecord) -> int:
         """Side of the trial's square input, in pixels."""
         asked = int(record.params.get("imgsz", self.default_imgsz))
-        return -(-asked // _STRIDE) * _STRIDE
+        return -(-asked // STRIDE) * STRIDE
 
     def test_images(self) -> list[Path]:
         """The test split's images, in order of name.
@@ -113,8 +119,7 @@ class Bench:
         Raises:
             ReportError: There is none.
         """
-        paths = [self.copy.root / file.path for file in self.copy.manifest.files]
-        images = sorted(path for path in paths if path.parent.parts[-2:] == ("images", SPLIT))
+        images = self._images(SPLIT)
         if not images:
             raise ReportError(Problem(str(self.copy.root), "the split must hold images to report on", SPLIT))
         return images
@@ -149,13 +154,19 @@ class Bench:
         self._keep(version, found.encode())
         return path
 
-    def evaluation(self, record: TrialRecord) -> Evaluation:
+    def evaluation(self, record: TrialRecord, form: Form = PLAIN) -> Evaluation:
         """The trial's accuracy on test.
+
+        Args:
+            record: The trial.
+            form: Of the plain form its weights are evaluated, of another one the exported file. NMS is outside for
+                it: with NMS inside, what the protocol wants is dropped already.
 
         Raises:
             ReportError: It has no weights, or evaluation failed.
         """
-        weights = self.weights(record)
+        outside = replace(form, nms=False)
+        weights = self.weights(record) if outside == PLAIN else self.exported(record, outside).path
         plan = EvaluationPlan(
             SPLIT, self.imgsz(record), self.copy.manifest.classes, self.options.threads, self.options.device
         )
@@ -167,33 +178,49 @@ class Bench:
         }
 
         def measure() -> dict[str, Any]:
-            self.progress(f"evaluating {record.trial_id} ({record.variant}) on {SPLIT}")
+            self.progress(f"evaluating {_named(record, outside)} on {SPLIT}")
             return self.instruments.evaluate(weights, self.copy.data_yaml, plan, self.progress).to_json()
 
         return Evaluation.from_json(self._once(record.trial_id, "evaluation", depends, measure))
 
-    def exported(self, record: TrialRecord) -> ExportedModel:
+    def exported(self, record: TrialRecord, form: Form = PLAIN) -> ExportedModel:
         """The trial's ONNX file on this node.
 
         Raises:
             ReportError: It has no weights.
-            ExportError: They cannot be exported.
+            ExportError: They cannot be exported, or not in this precision.
         """
         weights = self.weights(record)
         imgsz = self.imgsz(record)
-        out = weights.with_name(f"model-{imgsz}.onnx")
+        out = weights.with_name(f"model-{imgsz}{form.suffix}.onnx")
+        about = {"trial": record.trial_id, "dataset_digest": self.copy.manifest.digest}
+        depends: dict[str, Any] = {"weights": sha256_of(weights), "imgsz": imgsz, "form": asdict(form), "about": about}
+        if form.precision == FP32:
 
-        def export() -> dict[str, Any]:
-            self.progress(f"exporting {record.trial_id} ({record.variant}) to ONNX")
-            return {**asdict(self.instruments.export(weights, out, imgsz)), "path": ""}
+            def export() -> dict[str, Any]:
+                self.progress(f"exporting {_named(record, form)} to ONNX")
+                return asdict(self.instruments.export(weights, out, imgsz, form, about))
 
-        data = self._once(record.trial_id, "export", {"weights": sha256_of(weights), "imgsz": imgsz}, export)
+        else:
+            base = self.exported(record, replace(form, precision=FP32))
+            train = calibration_images(self._images("train")) if form.precision == INT8 else []
+            depends |= {"fp32": base.sha256, "calibration": [path.name for path in train]}
+
+            def export() -> dict[str, Any]:
+                calibrated = f", calibrating on {len(train)} train images" if train else ""
+                self.progress(f"converting {record.trial_id} ({record.variant}) to {form}{calibrated}")
+                return asdict(self.instruments.lower(base, out, form.precision, train, about))
+
+        def measure() -> dict[str, Any]:
+            return {**export(), "path": ""}
+
+        data = self._once(record.trial_id, "export", depends, measure)
         if not out.exists() or sha256_of(out) != data["sha256"]:
-            data = export()  # somebody cleaned up
+            data = measure()  # somebody cleaned up
         return ExportedModel(**{**data, "path": out})
 
     def latencies(self, models: Mapping[str, ExportedModel]) -> dict[str, Latency]:
-        """Latency of models by trial id, all measured together, so that they can be compared.
+        """Latency of models by name, all measured together, so that they can be compared.
 
         A timing that others disturbed is not kept: the next report or export times again.
 
@@ -203,7 +230,7 @@ class Bench:
         images = self.test_images()[:_TIMED_IMAGES]
         plan = self.options.latency_plan
         depends = {
-            "models": {trial_id: model.sha256 for trial_id, model in sorted(models.items())},
+            "models": {name: model.sha256 for name, model in sorted(models.items())},
             "images": [path.name for path in images],
             "dataset": self.copy.manifest.digest,
             "plan": asdict(plan),
@@ -211,12 +238,12 @@ class Bench:
         }
 
         def measure() -> dict[str, Any]:
-            paths = {trial_id: model.path for trial_id, model in models.items()}
+            paths = {name: model.path for name, model in models.items()}
             measured = self.instruments.time(paths, images, plan, self.progress)
-            return {trial_id: latency.to_json() for trial_id, latency in measured.items()}
+            return {name: latency.to_json() for name, latency in measured.items()}
 
         kept = self._once("latency", "latency", depends, measure)
-        latencies = {trial_id: Latency.from_json(data) for trial_id, data in kept.items()}
+        latencies = {name: Latency.from_json(data) for name, data in kept.items()}
         if not all(latency.is_quiet for latency in latencies.values()):
             self._result("latency", "latency", depends).unlink(missing_ok=True)
         return latencies
@@ -237,25 +264,53 @@ class Bench:
 
         return Parity(**self._once(record.trial_id, "parity", depends, measure))
 
+    def likeness(self, record: TrialRecord, form: Form) -> Likeness:
+        """What the trial's file of a form finds of what its plain file finds, in all test images.
+
+        Raises:
+            ExportError, ConfigError: A file cannot be read.
+        """
+        plain, other = self.exported(record), self.exported(record, form)
+        images = self.test_images()
+        depends = {"plain": plain.sha256, "other": other.sha256, "dataset": self.copy.manifest.digest}
+
+        def measure() -> dict[str, Any]:
+            self.progress(f"comparing {form} with the plain file on {len(images)} test images")
+            return asdict(self.instruments.likeness(plain.path, other.path, images, self.options.threads))
+
+        return Likeness(**self._once(record.trial_id, "likeness", depends, measure))
+
     def judge(self, records: Sequence[TrialRecord]) -> dict[str, Judged]:
-        """Evaluate, export and time trials, by trial id; the timing comes last, when nothing else runs.
+        """Evaluate, export and time trials in the plain form, by trial id.
 
         Raises:
             ReportError, ExportError: See the single steps.
         """
-        tests = {record.trial_id: self.evaluation(record) for record in records}
-        models = {record.trial_id: self.exported(record) for record in records}
-        latencies = self.latencies(models)
-        return {
-            record.trial_id: Judged(
-                record,
-                tests[record.trial_id],
-                sha256_of(self.weights(record)),
-                models[record.trial_id],
-                latencies[record.trial_id],
-            )
-            for record in records
-        }
+        judged = self.judge_forms([(record, PLAIN) for record in records])
+        return {record.trial_id: one for record, one in zip(records, judged, strict=True)}
+
+    def judge_forms(self, wanted: Sequence[tuple[TrialRecord, Form]]) -> list[Judged]:
+        """Evaluate, export and time trials in the given forms; the timing comes last, when nothing else runs.
+
+        Args:
+            wanted: Each once.
+
+        Raises:
+            ReportError, ExportError: See the single steps.
+        """
+        tests = [self.evaluation(record, form) for record, form in wanted]
+        names = [f"{record.trial_id}{form.suffix}" for record, form in wanted]
+        models = [self.exported(record, form) for record, form in wanted]
+        latencies = self.latencies(dict(zip(names, models, strict=True)))
+        return [
+            Judged(record, test, sha256_of(self.weights(record)), model, latencies[name])
+            for (record, _), test, model, name in zip(wanted, tests, models, names, strict=True)
+        ]
+
+    def _images(self, split: str) -> list[Path]:
+        """The split's images, in order of name."""
+        paths = [self.copy.root / file.path for file in self.copy.manifest.files]
+        return sorted(path for path in paths if path.parent.parts[-2:] == ("images", split))
 
     def _once(
         self, place: str, kind: str, depends: Mapping[str, Any], measure: Callable[[], dict[str, Any]]
@@ -277,6 +332,11 @@ class Bench:
     def _keep(self, path: Path, data: bytes) -> None:
         with disk_errors(str(path)), written_whole(path) as file:
             file.write(data)
+
+
+def _named(record: TrialRecord, form: Form) -> str:
+    about = "" if form == PLAIN else f", {form}"
+    return f"{record.trial_id} ({record.variant}{about})"
 
 
 def sha256_of(path: Path) -> str:

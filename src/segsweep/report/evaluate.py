@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,6 +11,8 @@ from typing import Any
 
 from segsweep.core.metrics import FROM_ULTRALYTICS
 from segsweep.errors import Problem, ReportError, shortened
+from segsweep.inference.decode import Thresholds
+from segsweep.inference.predictor import Predictor
 
 PROTOCOL_VERSION = 1
 CONF = 0.001
@@ -40,6 +42,7 @@ PROTOCOL_TEXT = (
 
 _UPSTREAM_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError, OSError)
 _UNLIMITED_S = 1e9
+_ALL = Thresholds(CONF, IOU, MAX_DET, multi_label=True)  # a file with NMS inside does not offer them
 
 
 @dataclass(frozen=True)
@@ -124,10 +127,11 @@ class Evaluation:
 
 
 def evaluate(weights: Path, data_yaml: Path, plan: EvaluationPlan, progress: Callable[[str], None]) -> Evaluation:
-    """Evaluate a checkpoint on a split of a node copy by `PROTOCOL`.
+    """Evaluate a checkpoint, or a file exported from one, on a split of a node copy by `PROTOCOL`.
 
     Args:
-        weights: An Ultralytics YOLOv8-seg checkpoint.
+        weights: An Ultralytics YOLOv8-seg checkpoint; or an ONNX file with NMS outside, which is run by onnxruntime on
+            the CPU, in its own precision.
         data_yaml: The node copy's data file.
         plan: Split, image size, threads, device.
         progress: Told every tenth of the images.
@@ -139,10 +143,16 @@ def evaluate(weights: Path, data_yaml: Path, plan: EvaluationPlan, progress: Cal
     from ultralytics import YOLO  # noqa: PLC0415
 
     automatic = "cuda:0" if torch.cuda.is_available() else "cpu"
-    device = automatic if plan.device == "auto" else plan.device
+    is_exported = weights.suffix == ".onnx"
+    device = "cpu" if is_exported else automatic if plan.device == "auto" else plan.device
     with _told(weights, plan.split), tempfile.TemporaryDirectory(prefix="segsweep-evaluate-") as folder:
-        model = YOLO(weights)
-        _check(weights, model, plan)
+        model: Any = str(weights)
+        if is_exported:
+            _check_names(weights, Predictor(weights, plan.threads, _ALL).session.names, plan)
+        else:
+            yolo = YOLO(weights)
+            _check(weights, yolo, plan)
+            model = yolo.model
         validator = _validator_class()(
             save_dir=Path(folder),
             args={
@@ -156,7 +166,7 @@ def evaluate(weights: Path, data_yaml: Path, plan: EvaluationPlan, progress: Cal
         # Ultralytics sets its own number of threads when it selects the device, which is before this event.
         validator.add_callback("on_val_start", lambda _: torch.set_num_threads(plan.threads))
         validator.add_callback("on_val_batch_end", lambda v: _tell(v, plan.split, progress))
-        validator(model=model.model)
+        validator(model=model)
     return _facts(validator, plan, device)
 
 
@@ -198,8 +208,11 @@ def _validator_class() -> Any:
 def _check(weights: Path, model: Any, plan: EvaluationPlan) -> None:
     if model.task != "segment":
         raise ReportError(Problem(str(weights), "must be a segmentation model", "task", str(model.task)))
-    names = [str(name) for _, name in sorted(model.names.items())]
-    if names != list(plan.classes):
+    _check_names(weights, [str(name) for _, name in sorted(model.names.items())], plan)
+
+
+def _check_names(weights: Path, names: Sequence[str], plan: EvaluationPlan) -> None:
+    if list(names) != list(plan.classes):
         raise ReportError(
             Problem(
                 str(weights), f"must know the dataset's classes, {shortened(plan.classes)}", "names", shortened(names)

@@ -91,6 +91,11 @@ def prediction_name(stem: str) -> str:
     return f"{TRIAL_PREDICTIONS}{stem}.jpg"
 
 
+def package_model(suffix: str) -> str:
+    """Name of a model file of the package; the plain one has no suffix."""
+    return PACKAGE_ONNX.replace(".", f"{suffix}.")
+
+
 def weights_key(variant: str, digest: str) -> str:
     """Key of a size's initial weights, copied into the run when it starts and named by their sha256."""
     return f"{WEIGHTS}{digest[:12]}/yolov8{variant}-seg.pt"

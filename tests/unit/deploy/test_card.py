@@ -7,8 +7,9 @@ import yaml
 
 from fake_run import fake_tools, write_fake_copy
 from segsweep.core.selection import Choice
+from segsweep.deploy.artefacts import Artefact, Artefacts
 from segsweep.deploy.card import CardFacts, render_card
-from segsweep.deploy.package import export_choice
+from segsweep.deploy.package import Wanted, export_choice
 from segsweep.inference.timings import DEFINITION
 from segsweep.report.build import open_study
 
@@ -21,7 +22,8 @@ def facts(places):
     judged = study.bench.judge([record])[record.trial_id]
     parity = study.bench.parity(record)
     names = study.bench.copy.manifest.classes
-    return CardFacts(study.info, "/runs/my demo", names, judged, parity, "the knee of the front", "A Processor, 2 CPUs")
+    about = (study.info, "/runs/my demo", names, Artefacts((Artefact(judged),)))
+    return CardFacts(*about, parity, "the knee of the front", "A Processor, 2 CPUs")
 
 
 def test_the_front_matter_is_yaml_that_names_the_licence(facts):
@@ -55,7 +57,8 @@ def test_a_model_that_found_nothing_has_no_mask_iou(facts):
 
 def test_a_disturbed_timing_is_a_limit(facts):
     latency = replace(facts.judged.latency, others_cpus=1.5)
-    card = render_card(replace(facts, judged=replace(facts.judged, latency=latency)))
+    disturbed = Artefacts((Artefact(replace(facts.judged, latency=latency)),))
+    card = render_card(replace(facts, artefacts=disturbed))
     assert "kept 1.5 CPUs busy" in card
 
 
@@ -70,7 +73,6 @@ def test_a_long_list_of_classes_is_cut(facts):
 
 def test_the_default_trial_says_so(places):
     tools = fake_tools(write_fake_copy(places / "copy"))
-    export_choice(
-        str(places / "runs" / "demo"), places / "out", Choice(trial_id="t0001"), places / "cache", None, tools
-    )
+    wanted = Wanted(Choice(trial_id="t0001"))
+    export_choice(str(places / "runs" / "demo"), places / "out", wanted, places / "cache", None, tools)
     assert "Hyperparameters: Ultralytics' defaults" in (places / "out" / "README.md").read_text()

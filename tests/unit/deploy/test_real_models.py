@@ -10,7 +10,7 @@ from segsweep.core.selection import Choice
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 from segsweep.dataset.sample.synthetic import write_sample
-from segsweep.deploy.package import export_choice
+from segsweep.deploy.package import Wanted, export_choice
 from segsweep.inference.predictor import Session
 from segsweep.report.bench import ReportOptions
 from segsweep.report.build import build_report
@@ -55,7 +55,7 @@ def test_a_report_and_an_export_of_real_networks(real_run, tmp_path):
     assert data["finalists"][0]["timing"]["samples"] == 5
     assert data["finalists"][0]["test"]["images"] == facts.finalists[0].judged.test.images > 0
 
-    package = export_choice(run_uri, tmp_path / "model", Choice(variant="s"), real_run / "cache", OPTIONS)
+    package = export_choice(run_uri, tmp_path / "model", Wanted(Choice(variant="s")), real_run / "cache", OPTIONS)
     assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
         *["README.md", "model.onnx", "model.pt", "parity.json"]
     ]
