@@ -163,14 +163,15 @@ def _accuracy(trial: FakeTrial, epoch: int) -> float:
     return trial.val * (1 - math.exp(-0.5 * epoch)) / (1 - math.exp(-0.5 * trial.epochs))
 
 
-def write_fake_copy(root: Path, images: int = 3) -> NodeCopy:
-    """A node's copy of a dataset with a few pictures in its test split."""
-    (root / "images" / "test").mkdir(parents=True, exist_ok=True)
+def write_fake_copy(root: Path, images: int = 3, train: int = 2) -> NodeCopy:
+    """A node's copy of a dataset with a few pictures in its test and train splits."""
     files = []
-    for index in range(images):
-        path = f"images/test/scene{index}.jpg"
-        cv2.imwrite(str(root / path), np.full((64, 96, 3), 80 * index, np.uint8))
-        files.append(FileEntry(path, 1, "0" * 64, "shards/test-00000.tar", f"scene{index}.png"))
+    for split, count in (("test", images), ("train", train)):
+        (root / "images" / split).mkdir(parents=True, exist_ok=True)
+        for index in range(count):
+            path = f"images/{split}/scene{index}.jpg"
+            cv2.imwrite(str(root / path), np.full((64, 96, 3), 80 * index, np.uint8))
+            files.append(FileEntry(path, 1, "0" * 64, f"shards/{split}-00000.tar", f"scene{index}.png"))
     splits = {split: SplitFacts(images, 0, dict.fromkeys(CLASSES, 5)) for split in ("train", "val", "test")}
     digest = content_digest(CLASSES, 96, {}, [(file.path, file.sha256) for file in files])
     source = Source("sample", "coco")

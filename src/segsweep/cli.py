@@ -168,8 +168,8 @@ def _parser() -> argparse.ArgumentParser:
             "chosen model -> model.onnx, model.pt, model card, parity.json",
             "model.onnx is always fp32 with a fixed input and NMS outside; the model is chosen by its figures. Other "
             "precisions and forms become files beside it, evaluated on test and timed in turns with it. fp16 halves "
-            "the file and is for GPUs; int8 is calibrated on train images of the run's bundle and is for CPUs. With NMS "
-            "inside, `evaluate` cannot judge a file, and `predict` finds nothing below the confidence in it, 0.05.",
+            "the file and is for GPUs; int8 is calibrated on train images of the run's bundle and is for CPUs. With "
+            "NMS inside, `evaluate` cannot judge a file, and `predict` finds nothing below the confidence in it, 0.05.",
         ),
         add(
             "replay",

@@ -54,19 +54,17 @@ class Artefacts:
         return tuple(bool(one) for one in non_dominated(costs)[: len(self.files)])
 
     def verdicts(self) -> list[str]:
-        """Which file beats the plain file or a finalist of another size in both accuracy and speed, in words."""
-        lines = []
-        for file in self.files[1:]:
-            for other in (self.files[0].judged, *self.finalists):
-                ours, theirs = file.judged, other
-                maps = (ours.test.mask_map50_95, theirs.test.mask_map50_95)
-                times = (ours.latency.total.p50, theirs.latency.total.p50)
-                if maps[0] >= maps[1] and times[0] < times[1]:
-                    lines.append(
-                        f"{_named(ours)} beats {_named(theirs)}: mask mAP50-95 {maps[0]:.3f} against {maps[1]:.3f}, "
-                        f"{times[0]:.1f} ms against {times[1]:.1f} ms"
-                    )
-        return lines
+        """Which file beats what the plain file does not, in both accuracy and speed, in words."""
+        plain = self.files[0].judged
+        worth_telling = [plain, *(one for one in self.finalists if not _beats(plain, one))]
+        return [
+            f"{_named(file.judged)} beats {_named(other)}: mask mAP50-95 {file.judged.test.mask_map50_95:.3f} against "
+            f"{other.test.mask_map50_95:.3f}, {file.judged.latency.total.p50:.1f} ms against "
+            f"{other.latency.total.p50:.1f} ms"
+            for file in self.files[1:]
+            for other in worth_telling
+            if _beats(file.judged, other)
+        ]
 
     def to_json(self) -> list[dict[str, Any]]:
         """For `--json` and `parity.json`: one mapping a file."""
@@ -143,6 +141,11 @@ def gather(bench: Bench, chosen: Judged, finalists: Sequence[Judged], forms: Seq
         for one, form in zip(judged, forms, strict=False)
     ]
     return Artefacts(tuple(files), tuple(judged[len(forms) :]))
+
+
+def _beats(one: Judged, other: Judged) -> bool:
+    """Whether it is at least as accurate, and faster."""
+    return one.test.mask_map50_95 >= other.test.mask_map50_95 and one.latency.total.p50 < other.latency.total.p50
 
 
 def _figures(one: Judged, plain: Judged) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from segsweep.inference.forms import FP32, PLAIN, STRIDE, Form
 from segsweep.inference.letterbox import Letterbox, Tensor
 from segsweep.inference.likeness import paired_ious, read_image
 from segsweep.inference.metadata import INSIDE, entries
-from segsweep.inference.predictor import Session, postprocess
+from segsweep.inference.predictor import Session, load_runtime, postprocess
 from segsweep.storage.files import disk_errors, write_whole
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,11 @@ MASK_IOU_TOLERANCE = 0.99
 # An object whose score lies on the threshold, or whose box on NMS's, may fall on either side.
 UNPAIRED_TOLERANCE = 0.02
 
-# What torch, ultralytics and onnx raise for a file or a graph that they cannot use.
-_UPSTREAM_ERRORS = (RuntimeError, ValueError, TypeError, AttributeError, KeyError, AssertionError, OSError)
+# What torch, ultralytics and onnx raise for a file or a graph that they cannot use, beside errors of their own.
+_UPSTREAM_ERRORS = (
+    *(RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError, OSError, ArithmeticError),
+    EOFError,
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def export_onnx(
         # Ultralytics writes beside the weights, under their name.
         copy = Path(folder) / "model.pt"
         shutil.copyfile(weights, copy)
-        with _told(weights, "must be a YOLOv8-seg checkpoint that exports to ONNX"), warnings.catch_warnings():
+        with told(weights, "must be a YOLOv8-seg checkpoint that exports to ONNX"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer's own notes about constants in Ultralytics' code
             _segmentation_model(copy).export(format="onnx", device="cpu", verbose=False, **options)
         data = _checked(copy.with_suffix(".onnx"), weights, entries(form, about or {}))
@@ -164,7 +167,7 @@ def measure_parity(weights: Path, onnx: Path, images: Sequence[Path], threads: i
 
     session = Session(onnx, threads)
     torch.set_num_threads(threads)
-    with _told(weights, "must be a YOLOv8-seg checkpoint"):
+    with told(weights, "must be a YOLOv8-seg checkpoint"):
         network = _segmentation_model(weights).model.float().eval()
     canvas = np.empty((1, 3, *session.canvas_shape), np.float32)
     gaps: list[tuple[float, float, float, float]] = []
@@ -208,25 +211,25 @@ def _segmentation_model(weights: Path) -> Any:
     return model
 
 
-def _checked(path: Path, weights: Path, told: Mapping[str, str]) -> bytes:
+def _checked(path: Path, weights: Path, facts: Mapping[str, str]) -> bytes:
     """The exported file's bytes, checked, without the clock and the training machine's paths in its metadata.
 
     Args:
         path: As Ultralytics wrote it.
         weights: What it was exported from.
-        told: Metadata to add.
+        facts: Metadata to add.
     """
     import onnx  # noqa: PLC0415  (extra `train`)
 
-    with _told(weights, "must export to a valid ONNX graph"):
+    with told(weights, "must export to a valid ONNX graph"):
         model = onnx.load(str(path))
         onnx.checker.check_model(model, full_check=True)
-    if told["segsweep.nms"] != "null":
+    if facts["segsweep.nms"] != "null":
         for tensor in (*model.graph.input, *model.graph.output):
             tensor.type.tensor_type.shape.dim[0].dim_value = 1
     kept = {item.key: item.value for item in model.metadata_props if item.key not in ("date", "args", "description")}
     del model.metadata_props[:]
-    onnx.helper.set_model_props(model, {**kept, "description": "YOLOv8-seg, exported by segsweep", **told})
+    onnx.helper.set_model_props(model, {**kept, "description": "YOLOv8-seg, exported by segsweep", **facts})
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
@@ -252,9 +255,30 @@ def _compare(
 
 
 @contextmanager
-def _told(where: Path, rule: str) -> Iterator[None]:
+def told(where: Path, rule: str) -> Iterator[None]:
+    """Turn what upstream raises in the block into an `ExportError` about a file.
+
+    Args:
+        where: The file.
+        rule: What must hold of it.
+
+    Raises:
+        ExportError: Upstream raised.
+    """
     try:
         yield
-    except _UPSTREAM_ERRORS as exc:
+    except _upstream_errors() as exc:
         first_line = str(exc).strip().partition("\n")[0]
         raise ExportError(Problem(str(where), rule, value=f"{type(exc).__name__}: {first_line}")) from exc
+
+
+def _upstream_errors() -> tuple[type[Exception], ...]:
+    """Asked for only when something was raised: those of onnx and onnxruntime have no common base."""
+    own: list[type[Exception]] = []
+    with suppress(ImportError):
+        import onnx  # noqa: PLC0415  (extra `train`)
+
+        own += [onnx.checker.ValidationError, onnx.shape_inference.InferenceError]
+    with suppress(MissingExtraError):
+        own += load_runtime()[1]
+    return (*_UPSTREAM_ERRORS, *own)

@@ -97,7 +97,7 @@ class Session:
         providers: Sequence[str] = CPU,
         canvas_shape: tuple[int, int] | None = None,
     ) -> None:
-        runtime, failures = _onnxruntime()
+        runtime, failures = load_runtime()
         available = runtime.get_available_providers()
         if lacking := [name for name in providers if name not in available]:
             rule = f"must be among those of this onnxruntime: {', '.join(available)}"
@@ -226,8 +226,12 @@ def finish(
     return boxes[kept], found.scores[kept], found.classes[kept], tuple(masks[i] for i in kept)
 
 
-def _onnxruntime() -> tuple[Any, tuple[type[Exception], ...]]:
-    """The module, and every exception it raises for a file that it cannot load."""
+def load_runtime() -> tuple[Any, tuple[type[Exception], ...]]:
+    """The module onnxruntime, and every exception it raises for a file that it cannot load or run.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     # Since 1.31 it tells its maker about its use on Linux, too, unless this is set before it is imported; its own
     # `disable_telemetry_events` comes too late for the identifier that it leaves in the temporary folder.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

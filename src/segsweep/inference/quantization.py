@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from segsweep.errors import ExportError, MissingExtraError, Problem
-from segsweep.inference.export import ExportedModel
+from segsweep.inference.export import ExportedModel, told
 from segsweep.inference.forms import FP16, INT8
 from segsweep.inference.letterbox import Letterbox, Tensor
 from segsweep.inference.likeness import read_image
@@ -35,10 +35,6 @@ from segsweep.storage.files import disk_errors, write_whole
 CALIBRATION_IMAGES = 64
 
 _DETECTIONS = "output0"
-_UPSTREAM_ERRORS = (
-    *(RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError, AssertionError, OSError),
-    *(ArithmeticError, NotImplementedError, MemoryError),
-)
 
 
 def calibration_images(train: Sequence[Path], count: int = CALIBRATION_IMAGES) -> list[Path]:
@@ -71,20 +67,20 @@ def lower_precision(
     """
     onnx = _onnx()
     form = replace(model.form, precision=precision)
-    told: dict[str, Any] = dict(about or {})
-    with _told(model.path, precision), disk_errors(str(out)):
+    facts: dict[str, Any] = dict(about or {})
+    with told(model.path, f"could not be converted to {precision}"), disk_errors(str(out)):
         if precision == FP16:
             images: list[Path] = []
             lowered = _half(onnx.load(str(model.path)))
         elif precision == INT8:
             images = calibration_images(train)
-            told["calibration"] = {"images": len(images), "split": "train", "ranges": "smallest and largest value"}
+            facts["calibration"] = {"images": len(images), "split": "train", "ranges": "smallest and largest value"}
             lowered = _quantized(model, images)
         else:
             raise ValueError(f"{precision} is no smaller precision")
         kept = {item.key: item.value for item in onnx.load(str(model.path)).metadata_props}
         del lowered.metadata_props[:]
-        onnx.helper.set_model_props(lowered, {**kept, **entries(form, told)})
+        onnx.helper.set_model_props(lowered, {**kept, **entries(form, facts)})
         onnx.checker.check_model(lowered, full_check=True)
         data: bytes = lowered.SerializeToString(deterministic=True)
     write_whole(out, data)
@@ -188,13 +184,3 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         root.setLevel(level)
-
-
-@contextmanager
-def _told(where: Path, precision: str) -> Iterator[None]:
-    try:
-        yield
-    except _UPSTREAM_ERRORS as exc:
-        first_line = str(exc).strip().partition("\n")[0]
-        rule = f"could not be converted to {precision}"
-        raise ExportError(Problem(str(where), rule, value=f"{type(exc).__name__}: {first_line}")) from exc

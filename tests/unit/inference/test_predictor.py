@@ -8,9 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from planted_model import planted_outputs, write_planted_model
+from planted_model import planted_outputs, planted_survivors, write_planted_model
 from segsweep.errors import ConfigError
 from segsweep.inference.decode import Thresholds
+from segsweep.inference.forms import Form
+from segsweep.inference.metadata import entries
 from segsweep.inference.predictor import Predictor, Session
 
 CAT = (32.0, 32.0, 32.0, 16.0, 0, 0.9, 1.0, 0.0)
@@ -37,6 +39,67 @@ def test_a_network_in_half_precision_takes_the_same_pictures_and_finds_the_same(
     assert (found.boxes.dtype, found.scores.dtype) == (np.float32, np.float32)
     assert found.scores.tolist() == [np.float16(0.9), np.float16(0.5)]
     assert [mask.area for mask in found.masks] == [32 * 16, 10 * 10]
+
+
+SURVIVORS = [(16.0, 24.0, 48.0, 40.0, 0.9, 0.0, 1.0, 0.0), (22.0, 5.0, 42.0, 15.0, 0.5, 1.0, 0.0, 1.0)]
+
+
+@pytest.fixture
+def with_nms(tmp_path):
+    """A network with NMS inside that finds `CAT` and `LEFT_HALF_OF_A_DOG`."""
+    told = entries(Form(nms=True), {})
+    return write_planted_model(tmp_path / "nms.onnx", planted_survivors(SURVIVORS), metadata=told)
+
+
+def test_a_network_with_nms_inside_finds_the_same_as_one_without(planted, with_nms):
+    found = Predictor(with_nms)(picture(128, 128))
+    expected = Predictor(planted(CAT, LEFT_HALF_OF_A_DOG))(picture(128, 128))
+    assert found.boxes.tolist() == expected.boxes.tolist()
+    assert found.scores.tolist() == expected.scores.tolist()
+    assert found.classes.tolist() == expected.classes.tolist() == [0, 1]
+    assert [mask.area for mask in found.masks] == [mask.area for mask in expected.masks]
+    assert Session(with_nms, threads=1).names == ("cat", "dog")
+
+
+def test_nms_inside_as_ultralytics_writes_it_is_recognised(tmp_path):
+    told = {"args": "{'batch': 1, 'nms': True, 'dynamic': False}"}
+    path = write_planted_model(tmp_path / "nms.onnx", planted_survivors(SURVIVORS), metadata=told)
+    assert Predictor(path, thresholds=Thresholds(conf=0.01))(picture()).classes.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "classes"),
+    [
+        (Thresholds(conf=0.6), [0]),
+        (Thresholds(classes=frozenset({1})), [1]),
+        (Thresholds(max_det=1), [0]),
+        (Thresholds(conf=0.95), []),
+    ],
+)
+def test_what_nms_inside_has_left_can_be_narrowed(with_nms, thresholds, classes):
+    assert Predictor(with_nms, thresholds=thresholds)(picture()).classes.tolist() == classes
+
+
+def test_what_nms_inside_has_dropped_is_not_promised(with_nms):
+    asked = Thresholds(conf=0.01, iou=0.5, max_det=301, multi_label=True)
+    with pytest.raises(ConfigError, match="NMS is inside this file") as caught:
+        Predictor(with_nms, thresholds=asked)
+    assert [problem.field for problem in caught.value.problems] == ["conf", "iou", "max_det", "multi_label"]
+
+
+def test_a_network_with_dynamic_shapes_takes_the_size_it_was_made_for(tmp_path):
+    outputs = planted_outputs([CAT])
+    path = write_planted_model(tmp_path / "d.onnx", outputs, metadata={"imgsz": "[64, 64]"}, dynamic=True)
+    found = Predictor(path)(picture())
+    assert found.boxes.tolist() == [[16.0, 24.0, 48.0, 40.0]]
+    assert Session(path, threads=1, canvas_shape=(96, 128)).canvas_shape == (96, 128)
+    with pytest.raises(ConfigError, match=r"imgsz = \(96, 100\): sides must be multiples of 32"):
+        Session(path, threads=1, canvas_shape=(96, 100))
+
+
+def test_a_network_with_a_fixed_size_takes_no_other(planted):
+    with pytest.raises(ConfigError, match=r"imgsz = \(96, 96\): takes images of 64x64 pixels only"):
+        Predictor(planted(CAT), canvas_shape=(96, 96))
 
 
 def test_coordinates_are_those_of_the_image_not_of_the_canvas(planted):
