@@ -103,6 +103,8 @@ def add_run_arguments(status: Any, report: Any, export: Any, replay: Any) -> Non
     replay.add_argument("--trial", required=True, metavar="ID", help="the trial, e.g. t0007")
     replay.add_argument("--epochs", type=int, metavar="N", help="train so many epochs at most; all where absent")
     report.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for index.html, facts.json, ...")
+    text = "further points: the finalists in fp16, int8, as exported; repeatable (default: fp32)"
+    report.add_argument("--precision", action="append", metavar="A,B,...", help=text)
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the model")
     for command in (report, export):
         command.add_argument("--threads", type=int, default=2, metavar="N", help="CPU threads for the timing")

@@ -177,7 +177,8 @@ def report(args: argparse.Namespace) -> int:
     from segsweep.report.bench import ReportOptions
     from segsweep.report.build import build_report
 
-    facts = build_report(args.run, args.out, cache_dir(), ReportOptions(threads=args.threads))
+    options = ReportOptions(threads=args.threads, precisions=_precisions(args))
+    facts = build_report(args.run, args.out, cache_dir(), options)
     print(json.dumps(facts.to_json(), indent=1) if args.json else facts.to_text())
     print(f"open {args.out / 'index.html'}", file=sys.stderr)
     return 0
@@ -191,9 +192,7 @@ def export(args: argparse.Namespace) -> int:
     from segsweep.report.bench import ReportOptions
 
     choice = Choice(trial_id=args.trial, variant=args.variant, max_latency_ms=args.max_latency_ms)
-    wanted = Wanted(
-        choice, wanted_forms(_names(",".join(args.precision or ["fp32"])), dynamic=args.dynamic, nms=args.nms)
-    )
+    wanted = Wanted(choice, wanted_forms(_precisions(args), dynamic=args.dynamic, nms=args.nms))
     package = export_choice(args.run, args.out, wanted, cache_dir(), ReportOptions(threads=args.threads))
     print(json.dumps(package.to_json(), indent=1) if args.json else package.to_text())
     return 0
@@ -303,6 +302,10 @@ def app(args: argparse.Namespace) -> int:
 
     serve(offer, serving, ready)
     return 0
+
+
+def _precisions(args: argparse.Namespace) -> tuple[str, ...]:
+    return _names(",".join(args.precision or ["fp32"]))
 
 
 def _names(listed: str | None) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ class ReportOptions:
         samples: Images timed in each.
         warmup: Images before them that are not counted.
         device: Where accuracy is evaluated, as torch names it; `auto` is the first GPU where there is one.
+        precisions: Of the exported finalists that a report measures; fp32 is always among them.
     """
 
     threads: int = field(default_factory=available_cpus)
@@ -79,6 +80,7 @@ class ReportOptions:
     samples: int = 40
     warmup: int = 5
     device: str = "auto"
+    precisions: tuple[str, ...] = (FP32,)
 
     @property
     def latency_plan(self) -> LatencyPlan:

@@ -17,6 +17,7 @@ from segsweep.core.trials import TrialRecord
 from segsweep.dataset.bundles.staging import NodeCopy, stage
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import DamagedRunError, Problem
+from segsweep.inference.forms import wanted_forms
 from segsweep.inference.machine import this_machine
 from segsweep.inference.timings import DEFINITION
 from segsweep.report.bench import SPLIT, Bench, Instruments, Progress, ReportOptions
@@ -77,18 +78,22 @@ class Study:
     bench: Bench
 
     def facts(self) -> Facts:
-        """Judge the best trial of every size.
+        """Judge the best trial of every size, in every precision that the options name.
 
         Raises:
+            ConfigError: A precision is unknown.
             ReportError: No trial was trained to the end, or a measurement failed.
             ExportError: A model cannot be exported.
         """
         uri = self.bench.run.store.uri
+        forms = wanted_forms(self.bench.options.precisions)
         contenders, missing = find_contenders(self.trials, self.job.job.variants)
         require_contenders(uri, contenders, missing)
         yardsticks = [c.default for c in contenders if c.default and c.default.trial_id != c.best.trial_id]
         defaults = {record.trial_id: self.bench.evaluation(record) for record in yardsticks}
-        judged = self.bench.judge([contender.best for contender in contenders])
+        best = [contender.best for contender in contenders]
+        measured = self.bench.judge_forms([(record, form) for form in forms for record in best])
+        judged = {one.record.trial_id: one for one in measured[: len(best)]}
         setting = Setting(
             run=self.info.name,
             run_uri=uri,
@@ -104,7 +109,7 @@ class Study:
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             version=segsweep.__version__,
         )
-        return assemble(setting, contenders, judged, defaults)
+        return assemble(setting, contenders, judged, defaults, measured[len(best) :])
 
 
 def open_study(

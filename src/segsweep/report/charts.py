@@ -17,7 +17,8 @@ from segsweep.core.theme import ACCENT, FAILURE, FAINT, FONT, INK, MUTED, PAPER,
 from segsweep.core.trials import Status, TrialRecord
 from segsweep.core.variants import VARIANTS, Variant
 from segsweep.errors import MissingExtraError, Problem
-from segsweep.report.facts import Facts, Finalist
+from segsweep.inference.forms import FP16, INT8
+from segsweep.report.facts import Facts, Finalist, Judged, Point
 from segsweep.report.theme import VARIANT_COLOURS
 
 Figure = dict[str, Any]
@@ -25,6 +26,8 @@ Curves = Mapping[str, Sequence[Mapping[str, float]]]
 
 LATENCY_TITLE = "latency, ms an image (p50, whisker to p90)"
 ACCURACY_TITLE = "mask mAP50-95 on test"
+# Of points that are not fp32, which are circles: plotly's name, matplotlib's, and what it looks like.
+PRECISION_MARKERS = {FP16: ("diamond", "D", "diamonds"), INT8: ("square", "s", "squares")}
 
 
 def plotly_js() -> str:
@@ -44,7 +47,16 @@ def plotly_js() -> str:
 
 def front_steps(facts: Facts) -> list[tuple[float, float]]:
     """Corners of the line under which everything is dominated, (ms, mAP), from mAP 0 up and right to the axis' end."""
-    front = [(one.judged.latency.total.p50, one.judged.test.mask_map50_95) for one in facts.front]
+    return _steps([one.judged for one in facts.front], facts)
+
+
+def steps_of_all(facts: Facts) -> list[tuple[float, float]]:
+    """The same for all precisions together; empty where there is but one."""
+    return _steps(facts.front_of_all, facts) if facts.points else []
+
+
+def _steps(judged: Sequence[Judged], facts: Facts) -> list[tuple[float, float]]:
+    front = [(one.latency.total.p50, one.test.mask_map50_95) for one in judged]
     if not front:
         return []
     corners = [(front[0][0], facts.reference_point[0])]
@@ -61,7 +73,7 @@ def accuracy_range(values: Sequence[float]) -> tuple[float, float]:
 
 def latency_limit(facts: Facts) -> float:
     """End of the latency axis in ms: the reference point and every whisker are inside."""
-    return max(facts.reference_point[1], *(1.03 * one.judged.latency.total.p90 for one in facts.finalists))
+    return max(facts.reference_point[1], *(1.03 * one.latency.total.p90 for one in facts.all_judged))
 
 
 def front_figure(facts: Facts) -> Figure:
@@ -92,10 +104,19 @@ def front_figure(facts: Facts) -> Figure:
             "showlegend": False,
         }
     )
+    if facts.points:
+        steps = steps_of_all(facts)
+        data.append(
+            {
+                **{"type": "scatter", "mode": "lines", "x": [x for x, _ in steps], "y": [y for _, y in steps]},
+                **{"line": {"color": INK, "width": 1.2, "dash": "dot"}, "hoverinfo": "skip", "showlegend": False},
+            }
+        )
     data += [_finalist_trace(one, facts) for one in facts.finalists]
+    data += [_point_trace(one) for one in facts.points]
     layout = _layout(LATENCY_TITLE, ACCURACY_TITLE)
     layout["xaxis"]["range"] = [0.0, latency_limit(facts)]
-    layout["yaxis"]["range"] = list(accuracy_range([one.judged.test.mask_map50_95 for one in facts.finalists]))
+    layout["yaxis"]["range"] = list(accuracy_range([one.test.mask_map50_95 for one in facts.all_judged]))
     layout["showlegend"] = False
     layout["hovermode"] = "closest"
     layout["annotations"] = [
@@ -196,6 +217,13 @@ def draw_front(facts: Facts) -> bytes:
     steps = front_steps(facts)
     axes.fill_between([x for x, _ in steps], [y for _, y in steps], color=ACCENT, alpha=0.05, linewidth=0)
     axes.plot([x for x, _ in steps], [y for _, y in steps], color=INK, linewidth=1.2, zorder=2)
+    if facts.points:
+        steps = steps_of_all(facts)
+        axes.plot([x for x, _ in steps], [y for _, y in steps], color=INK, linewidth=0.9, linestyle=":", zorder=2)
+    for point in facts.points:
+        where = ([point.judged.latency.total.p50], [point.judged.test.mask_map50_95])
+        colour, precision = VARIANT_COLOURS[point.judged.record.variant], point.judged.exported.precision
+        axes.scatter(*where, s=38, color=colour, marker=PRECISION_MARKERS[precision][1], zorder=4)
     for one in facts.finalists:
         total, accuracy = one.judged.latency.total, one.judged.test.mask_map50_95
         colour = VARIANT_COLOURS[one.variant] if one.on_front else FAINT
@@ -217,7 +245,7 @@ def draw_front(facts: Facts) -> bytes:
             bbox=paper,
         )
     axes.set_xlim(0.0, latency_limit(facts))
-    axes.set_ylim(*accuracy_range([one.judged.test.mask_map50_95 for one in facts.finalists]))
+    axes.set_ylim(*accuracy_range([one.test.mask_map50_95 for one in facts.all_judged]))
     axes.set_xlabel(LATENCY_TITLE, color=MUTED)
     axes.set_ylabel(ACCURACY_TITLE, color=MUTED)
     axes.set_title(f"{facts.setting.run} on {facts.setting.device}", loc="left", color=INK, fontsize=11)
@@ -255,6 +283,29 @@ def _finalist_trace(one: Finalist, facts: Facts) -> Figure:
             "%{y:.3f} mask mAP50-95, %{customdata[3]:.3f} mAP50<br>"
             "%{x:.1f} ms p50, %{customdata[1]:.1f} p90, %{customdata[2]:.1f} p99<br>"
             "%{customdata[4]}<extra></extra>"
+        ),
+    }
+
+
+def _point_trace(one: Point) -> Figure:
+    judged, total, test = one.judged, one.judged.latency.total, one.judged.test
+    variant, precision = judged.record.variant, judged.exported.precision
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{variant} {precision}",
+        "x": [total.p50],
+        "y": [test.mask_map50_95],
+        "marker": {
+            **{"size": 11, "symbol": PRECISION_MARKERS[precision][0], "color": VARIANT_COLOURS[variant]},
+            "line": {"color": PAPER, "width": 1.5},
+        },
+        "customdata": [[judged.record.trial_id, total.p90, total.p99, test.mask_map50, one.difference, precision]],
+        "hovertemplate": (
+            f"<b>{variant}</b> · %{{customdata[0]}} · %{{customdata[5]}}<br>"
+            "%{y:.3f} mask mAP50-95, %{customdata[3]:.3f} mAP50<br>"
+            "%{x:.1f} ms p50, %{customdata[1]:.1f} p90, %{customdata[2]:.1f} p99<br>"
+            "%{customdata[4]:+.3f} to fp32<extra></extra>"
         ),
     }
 

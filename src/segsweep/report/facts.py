@@ -91,6 +91,39 @@ class Finalist:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A finalist in a further precision, a further point of the chart.
+
+    Attributes:
+        judged: Its measurements, of the exported file itself.
+        difference: mask_map50_95 on test minus that of the fp32 finalist.
+    """
+
+    judged: Judged
+    difference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry under `further_points` in `facts.json`."""
+        judged, latency = self.judged, self.judged.latency
+        return {
+            "trial_id": judged.record.trial_id,
+            "variant": judged.record.variant,
+            "imgsz": judged.exported.imgsz,
+            "runtime": latency.runtime,
+            "precision": judged.exported.precision,
+            "test_mask_map50": judged.test.mask_map50,
+            "test_mask_map50_95": judged.test.mask_map50_95,
+            "difference_to_fp32": self.difference,
+            "latency_ms": asdict(latency.total),
+            "test": judged.test.to_json(),
+            "timing": {name: value for name, value in latency.to_json().items() if name != "total"},
+            "onnx_sha256": judged.exported.sha256,
+            "onnx_bytes": judged.exported.size_bytes,
+            "calibration_images": judged.exported.calibration_images,
+        }
+
+
+@dataclass(frozen=True)
 class Setting:
     """What a report is about, before anything is measured.
 
@@ -135,6 +168,7 @@ class Facts:
         knee: Trial of the knee; None only without a finite figure.
         hypervolume: Area under the front, mAP x ms.
         reference_point: Its corner: mAP, ms.
+        points: The finalists in further precisions; front, knee and hypervolume are without them.
     """
 
     setting: Setting
@@ -142,6 +176,20 @@ class Facts:
     knee: str | None
     hypervolume: float
     reference_point: tuple[float, float]
+    points: tuple[Point, ...] = ()
+
+    @property
+    def all_judged(self) -> tuple[Judged, ...]:
+        """Everything that is a point of the chart: finalists, then further precisions."""
+        return (*(one.judged for one in self.finalists), *(point.judged for point in self.points))
+
+    @property
+    def front_of_all(self) -> tuple[Judged, ...]:
+        """The front of all precisions together, fastest first."""
+        every = self.all_judged
+        costs = cost_matrix([one.test.mask_map50_95 for one in every], [one.latency.total.p50 for one in every])
+        kept = [one for one, on_front in zip(every, non_dominated(costs), strict=True) if on_front]
+        return tuple(sorted(kept, key=lambda one: one.latency.total.p50))
 
     @property
     def front(self) -> tuple[Finalist, ...]:
@@ -166,6 +214,10 @@ class Facts:
             "variants_without_finalist": [asdict(gap) for gap in about.missing],
             "front": [finalist.trial_id for finalist in self.front],
             "knee": self.knee,
+            "further_points": [point.to_json() for point in self.points],
+            "front_of_all_precisions": [
+                {"trial_id": one.record.trial_id, "precision": one.exported.precision} for one in self.front_of_all
+            ],
             "hypervolume": self.hypervolume,
             "reference_point": list(self.reference_point),
             "milestones": list(about.milestones),
@@ -195,6 +247,14 @@ class Facts:
                 f"{finalist.variant:<5}{finalist.trial_id:<9}{test.mask_map50_95:>9.3f}{test.mask_map50:>8.3f}"
                 f"{total.p50:>9.1f}{total.p90:>8.1f}{total.p99:>8.1f}{gain:>9}  {', '.join(marks)}".rstrip()
             )
+        front_of_all = self.front_of_all
+        for point in self.points:
+            one, total = point.judged, point.judged.latency.total
+            lines.append(
+                f"{one.record.variant:<5}{one.record.trial_id:<9}{one.test.mask_map50_95:>9.3f}"
+                f"{one.test.mask_map50:>8.3f}{total.p50:>9.1f}{total.p90:>8.1f}{total.p99:>8.1f}{'':>9}  "
+                f"{one.exported.precision}{', front of all precisions' if one in front_of_all else ''}"
+            )
         lines += [f"{gap.variant:<5}no finalist: {gap.reason}" for gap in self.setting.missing]
         reference = f"mAP {self.reference_point[0]:g}, {self.reference_point[1]:.1f} ms"
         lines += [
@@ -209,6 +269,7 @@ def assemble(
     contenders: Sequence[Contender],
     judged: Mapping[str, Judged],
     defaults: Mapping[str, Evaluation],
+    further: Sequence[Judged] = (),
 ) -> Facts:
     """Put measurements together.
 
@@ -217,6 +278,7 @@ def assemble(
         contenders: One a size, at least one.
         judged: Measurements of the contenders' best trials, by trial id.
         defaults: Accuracy on test of default trials that are not a best trial, by trial id.
+        further: Measurements of best trials in further precisions.
     """
     finals = [judged[contender.best.trial_id] for contender in contenders]
     costs = cost_matrix([one.test.mask_map50_95 for one in finals], [one.latency.total.p50 for one in finals])
@@ -232,6 +294,9 @@ def assemble(
         knee=None if row is None else finalists[row].trial_id,
         hypervolume=hypervolume(costs, reference),
         reference_point=reference,
+        points=tuple(
+            Point(one, one.test.mask_map50_95 - judged[one.record.trial_id].test.mask_map50_95) for one in further
+        ),
     )
 
 

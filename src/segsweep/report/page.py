@@ -18,6 +18,7 @@ from segsweep.report.sections import (
     front_section,
     gains_section,
     pictures_section,
+    precisions_section,
     timing_section,
     trials_section,
 )
@@ -37,6 +38,7 @@ def render_page(facts: Facts, curves: Curves, pictures: Pictures) -> bytes:
         _header(facts),
         front_section(facts),
         finalists_section(facts),
+        precisions_section(facts),
         gains_section(facts),
         timing_section(facts),
         curves_section(facts, curves),

@@ -8,7 +8,7 @@ from html import escape
 from segsweep.core.markup import number, picture, section, table
 from segsweep.core.trials import TrialRecord
 from segsweep.inference.timings import STAGES
-from segsweep.report.charts import Curves, curves_figure, front_figure, gain_figure, short
+from segsweep.report.charts import PRECISION_MARKERS, Curves, curves_figure, front_figure, gain_figure, short
 from segsweep.report.facts import Facts, Finalist
 from segsweep.report.markup import chart, size_badge
 
@@ -26,6 +26,13 @@ def front_section(facts: Facts) -> str:
         f"dominated, the ring is the knee. Hypervolume {facts.hypervolume:.3f} (mAP x ms) up to mAP {reference_map:g} "
         f"and {reference_ms:.1f} ms."
     )
+    if facts.points:
+        present = {point.judged.exported.precision for point in facts.points}
+        shown = [f"{name} {look}" for name, (_, _, look) in PRECISION_MARKERS.items() if name in present]
+        caption += (
+            f" Circles are fp32, {', '.join(shown)}; the dotted line is the front of all precisions. Front, knee and "
+            "hypervolume are of fp32 alone."
+        )
     return section("The front", "", f'{chart("front", front_figure(facts))}<p class="note">{escape(caption)}</p>')
 
 
@@ -37,6 +44,29 @@ def finalists_section(facts: Facts) -> str:
         told = f'<td colspan="8">no finalist: {escape(gap.reason)}</td>'
         rows.append(f'<tr class="off"><td>{size_badge(gap.variant)}</td>{told}</tr>')
     return section("Finalists", "The best completed trial of every size. Masks, on test.", table(head, rows))
+
+
+def precisions_section(facts: Facts) -> str:
+    """Finalists in further precisions beside fp32; nothing where only fp32 was measured."""
+    if not facts.points:
+        return ""
+    front_of_all = facts.front_of_all
+    order = {one.trial_id: place for place, one in enumerate(facts.finalists)}
+    rows = []
+    for one in sorted(facts.all_judged, key=lambda one: order[one.record.trial_id]):
+        difference = next((f"{point.difference:+.3f}" for point in facts.points if point.judged is one), "-")
+        cells = f"<td>{size_badge(one.record.variant)}</td><td>{escape(one.exported.precision)}</td>"
+        cells += number(f"{one.test.mask_map50_95:.3f}") + number(difference)
+        cells += "".join(number(f"{value:.1f}") for value in (one.latency.total.p50, one.latency.total.p90))
+        badge = '<span class="badge">front</span>' if one in front_of_all else ""
+        cells += number(f"{one.exported.size_bytes / 1e6:.1f}") + f"<td>{badge}</td>"
+        rows.append(f'<tr class="{"" if one in front_of_all else "off"}">{cells}</tr>')
+    calibrated = max(one.exported.calibration_images for one in facts.all_judged)
+    note = "The same models in other precisions, as exported, by the same protocol, all timed in turns. "
+    note += f"int8 was calibrated on {calibrated} train images. " if calibrated else ""
+    note += "Front: of all precisions together."
+    head = ["size", "precision", "#mAP50-95", "#to fp32", "#p50 ms", "#p90", "#MB", ""]
+    return section("Precisions", note, table(head, rows))
 
 
 def gains_section(facts: Facts) -> str:

@@ -11,8 +11,12 @@ from segsweep.report.facts import Facts
 
 
 def front_csv(facts: Facts) -> bytes:
-    """One row a finalist, those on the front first, fastest first; column `on_front` tells them apart."""
+    """One row a finalist, those on the front first, fastest first; column `on_front` tells them apart.
+
+    Further precisions follow; `on_front` and `knee` are of the fp32 finalists, `on_front_of_all` of all rows.
+    """
     off = [finalist for finalist in facts.finalists if not finalist.on_front]
+    front_of_all = facts.front_of_all
     rows = []
     for finalist in (*facts.front, *off):
         judged, total = finalist.judged, finalist.judged.latency.total
@@ -31,6 +35,27 @@ def front_csv(facts: Facts) -> bytes:
                 "gain_over_default": finalist.gain_over_default,
                 "on_front": finalist.on_front,
                 "knee": finalist.trial_id == facts.knee,
+                "on_front_of_all": judged in front_of_all,
+            }
+        )
+    for point in facts.points:
+        judged, total = point.judged, point.judged.latency.total
+        rows.append(
+            {
+                "trial_id": judged.record.trial_id,
+                "variant": judged.record.variant,
+                "imgsz": judged.exported.imgsz,
+                "runtime": judged.latency.runtime,
+                "precision": judged.exported.precision,
+                "test_mask_map50_95": judged.test.mask_map50_95,
+                "test_mask_map50": judged.test.mask_map50,
+                "latency_p50_ms": total.p50,
+                "latency_p90_ms": total.p90,
+                "latency_p99_ms": total.p99,
+                "gain_over_default": None,
+                "on_front": False,
+                "knee": False,
+                "on_front_of_all": judged in front_of_all,
             }
         )
     return _csv(rows)
