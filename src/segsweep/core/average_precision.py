@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IOU_THRESHOLDS = tuple(float(value) for value in np.linspace(0.5, 0.95, 10))  # 0.50 to 0.95
-_RECALLS = np.linspace(0.0, 1.0, 101)
+RECALLS = tuple(float(value) for value in np.linspace(0.0, 1.0, 101))
 _EPSILON = 1e-10
 
 Floats = NDArray[np.float64]
@@ -79,8 +79,12 @@ def match(ious: Floats, thresholds: Sequence[float] = IOU_THRESHOLDS) -> NDArray
     return is_true
 
 
-def average_precision(matched: Matched, weights: Ints | None = None) -> Floats:
-    """AP of a class at each threshold, 0-1, [thresholds]; NaN where it has no objects.
+def precision_curves(matched: Matched, weights: Ints | None = None) -> Floats:
+    """Precision of a class at each of `RECALLS`, 0-1, [thresholds, 101]; NaN where it has no objects.
+
+    COCO's curve, `COCOeval.eval["precision"]`: precision is that of the least recall which is reached or passed, made
+    to fall, and 0 beyond the last; its mean over the recalls is the AP. Ultralytics draws straight lines between the
+    same corners, which lie on or above these steps.
 
     Args:
         matched: Its detections.
@@ -90,18 +94,27 @@ def average_precision(matched: Matched, weights: Ints | None = None) -> Floats:
     objects = int(counts @ matched.objects)
     thresholds = matched.is_true.shape[1]
     if not objects:
-        return np.full(thresholds, np.nan)
+        return np.full((thresholds, len(RECALLS)), np.nan)
     often = counts[matched.images]
     everything = np.cumsum(often)
-    values = np.zeros(thresholds)
+    curves = np.zeros((thresholds, len(RECALLS)))
     for column in range(thresholds):
         true = np.cumsum(often * matched.is_true[:, column])
         recall = true / objects
         precision = np.divide(true, everything, out=np.zeros(len(true)), where=everything > 0)
         falling = np.maximum.accumulate(precision[::-1])[::-1]
-        at = np.searchsorted(recall, _RECALLS, side="left")
-        values[column] = np.append(falling, 0.0)[at].mean()
-    return values
+        curves[column] = np.append(falling, 0.0)[np.searchsorted(recall, RECALLS, side="left")]
+    return curves
+
+
+def average_precision(matched: Matched, weights: Ints | None = None) -> Floats:
+    """AP of a class at each threshold, 0-1, [thresholds]; NaN where it has no objects.
+
+    Args:
+        matched: Its detections.
+        weights: How often each image counts, int [images]; once where absent.
+    """
+    return np.asarray(precision_curves(matched, weights).mean(axis=1))
 
 
 def mean_average_precision(classes: Sequence[Matched], weights: Ints | None = None) -> Floats:
@@ -158,3 +171,37 @@ def operating_point(classes: Sequence[Matched]) -> OperatingPoint:
     f1 = 2 * precision * recall / np.maximum(precision + recall, _EPSILON)
     best = int(np.argmax(f1))
     return OperatingPoint(float(scores[best]), float(precision[best]), float(recall[best]))
+
+
+def precision_recall(matched: Matched, conf: float) -> tuple[float, float]:
+    """Precision and recall of a class at a score, at the first threshold.
+
+    Args:
+        matched: Its detections.
+        conf: Score from which on a detection counts.
+
+    Returns:
+        Both 0-1, as `operating_point` averages them; precision is 0 where nothing is kept, recall NaN without objects.
+    """
+    kept = int(np.count_nonzero(matched.scores >= conf))
+    true, objects = int(matched.is_true[:kept, 0].sum()), int(matched.objects.sum())
+    return true / max(kept, 1), true / objects if objects else float("nan")
+
+
+def image_f1(classes: Sequence[Matched], conf: float) -> Floats:
+    """How well each image is understood: F1 of its objects of all classes, mean over the thresholds, 0-1, [images].
+
+    Args:
+        classes: One each, all of the same images.
+        conf: Score from which on a detection counts.
+
+    Returns:
+        NaN for images where nothing is and nothing was found.
+    """
+    images, thresholds = len(classes[0].objects), classes[0].is_true.shape[1]
+    true, counted = np.zeros((images, thresholds)), np.zeros(images)
+    for one in classes:
+        kept = one.scores >= conf
+        np.add.at(true, one.images[kept], one.is_true[kept])
+        counted += np.bincount(one.images[kept], minlength=images) + one.objects
+    return np.asarray(np.where(counted > 0, 2 * true.mean(axis=1) / np.maximum(counted, 1), np.nan))

@@ -11,12 +11,16 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from segsweep.core.average_precision import (
+    RECALLS,
     Matched,
     average_precision,
     bootstrap_map,
+    image_f1,
     match,
     mean_average_precision,
     operating_point,
+    precision_curves,
+    precision_recall,
 )
 
 IMAGES, CLASSES = 12, 3
@@ -72,6 +76,7 @@ def judged_by_us(truth, found) -> list[Matched]:
 
 
 def judged_by_coco(truth, found) -> np.ndarray:
+    """COCO's precision, [thresholds, recalls, classes]; -1 for classes that do not occur."""
     annotations = [
         {"id": number, "image_id": image, "category_id": kind, "bbox": [int(v) for v in box], "iscrowd": 0}
         | {"area": int(box[2] * box[3])}
@@ -89,17 +94,48 @@ def judged_by_coco(truth, found) -> np.ndarray:
         judge = COCOeval(coco, results, "bbox")
         judge.evaluate()
         judge.accumulate()
-    precision = judge.eval["precision"][:, :, :, 0, 2]  # thresholds, recalls, classes
-    occurs = (precision > -1).all(axis=(0, 1))
-    return precision[:, :, occurs].mean(axis=(1, 2))
+    return judge.eval["precision"][:, :, :, 0, 2]
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_every_threshold_is_what_coco_says(seed):
     truth, found = scattered(seed)
-    ours = mean_average_precision(judged_by_us(truth, found))
-    assert ours == pytest.approx(judged_by_coco(truth, found), abs=1e-12)
+    classes, precision = judged_by_us(truth, found), judged_by_coco(truth, found)
+    ours = mean_average_precision(classes)
+    occurs = (precision > -1).all(axis=(0, 1))
+    assert ours == pytest.approx(precision[:, :, occurs].mean(axis=(1, 2)), abs=1e-12)
     assert 0.05 < ours[0] < 1
+    for kind in np.flatnonzero(occurs):
+        assert precision_curves(classes[kind]) == pytest.approx(precision[:, :, kind], abs=1e-12)
+
+
+@pytest.mark.slow(reason="imports Ultralytics")
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", range(5))
+def test_ultralytics_draws_lines_between_the_corners_of_our_steps(seed):
+    from ultralytics.utils.metrics import ap_per_class
+
+    truth, found = scattered(seed)
+    classes = [one for one in judged_by_us(truth, found) if one.objects.sum()]
+    kinds = np.repeat(np.arange(len(classes)), [len(one.scores) for one in classes])
+    scores = np.concatenate([one.scores - 1e-6 * np.arange(len(one.scores)) for one in classes])  # theirs sorts anew
+    true_kinds = np.repeat(np.arange(len(classes)), [one.objects.sum() for one in classes])
+    *_, recalls, theirs = ap_per_class(np.concatenate([one.is_true for one in classes]), scores, kinds, true_kinds)
+    for one, line in zip(classes, theirs, strict=True):
+        ours, step = precision_curves(one)[0], 1 / one.objects.sum()
+        # Lines that fall from the corner before to this one lie on or above the step, and below the step before.
+        for recall, value in zip(RECALLS[1:], ours[1:], strict=True):
+            assert value <= line[np.searchsorted(recalls, recall, side="left") - 1] + 1e-9
+        for recall, value in zip(recalls, line, strict=True):
+            before = recall - step
+            assert before <= 0 or value <= ours[np.searchsorted(RECALLS, before, side="right") - 1] + 1e-9
+
+
+def test_the_curve_of_a_class_by_hand():
+    curve = precision_curves(one_class([0.9, 0.8, 0.7, 0.6], [True, False, True, True], [4]))[0]
+    assert [curve[round(100 * recall)] for recall in (0.0, 0.25)] == [1.0, 1.0]
+    assert [curve[round(100 * recall)] for recall in (0.26, 0.5, 0.75)] == [pytest.approx(0.75)] * 3
+    assert curve[76:].tolist() == [0.0] * 25
 
 
 def test_a_detection_takes_the_best_free_object_and_the_next_one_takes_what_is_left():
@@ -162,3 +198,27 @@ def test_the_operating_point_is_where_f1_is_best():
 def test_equal_scores_count_together_at_the_operating_point():
     point = operating_point([one_class([0.9, 0.5, 0.5, 0.5], [True, False, True, True], [3])])
     assert (point.conf, point.precision, point.recall) == (0.5, pytest.approx(0.75), pytest.approx(1.0))
+
+
+def test_a_class_at_a_score_is_what_the_operating_point_averages():
+    first = one_class([0.9, 0.8, 0.7], [True, False, True], [3])
+    second = one_class([0.6, 0.5], [True, True], [2])
+    point = operating_point([first, second])
+    each = [precision_recall(one, point.conf) for one in (first, second)]
+    assert point.precision == pytest.approx(np.mean([precision for precision, _ in each]))
+    assert point.recall == pytest.approx(np.mean([recall for _, recall in each]))
+    assert precision_recall(first, 0.8) == (0.5, pytest.approx(1 / 3))
+    assert precision_recall(first, 0.95) == (0.0, 0.0)
+    assert np.isnan(precision_recall(one_class([0.9], [False], [0]), 0.5)[1])
+
+
+def test_an_image_is_scored_by_its_f1_over_all_classes_and_thresholds():
+    half = Matched(
+        np.array([0]), np.array([0.9]), (np.arange(10) < 5)[None], np.array([1, 0, 1, 0])
+    )  # found at IoU 0.70
+    noise = one_class([0.8, 0.3], [False, True], [0, 0, 0, 1], images=[0, 3])
+    scores = image_f1([half, noise], conf=0.5)
+    assert scores[0] == pytest.approx(2 * 0.5 / (2 + 1))
+    assert np.isnan(scores[1])
+    assert scores[2:].tolist() == [0.0, 0.0]
+    assert image_f1([half, noise], conf=0.3)[3] == 1.0
