@@ -56,7 +56,10 @@ def add_evaluate_arguments(evaluate: Any) -> None:
     evaluate.add_argument("models", nargs="+", metavar="MODEL|RUN", help=text)
     evaluate.add_argument("--data", required=True, metavar="BUNDLE", help="the bundle's folder or URI")
     evaluate.add_argument("--split", default="test", metavar="SPLIT", help="train, val or test")
-    evaluate.add_argument("--out", type=Path, metavar="DIR", help="folder for evaluation.json, truth and predictions")
+    text = "folder for the page index.html, evaluation.json, truth and predictions"
+    evaluate.add_argument("--out", type=Path, metavar="DIR", help=text)
+    text = "classes that are called otherwise in the bundle, MODEL_CLASS=BUNDLE_CLASS; all others are matched by name"
+    evaluate.add_argument("--classes", metavar="A=B,...", help=text)
     evaluate.add_argument(
         "--imgsz", type=int, metavar="N", help="input of checkpoints in pixels; the bundle's if absent"
     )

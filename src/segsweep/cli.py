@@ -185,7 +185,8 @@ def _parser() -> argparse.ArgumentParser:
             commands.evaluate,
             "models or runs on a split of a bundle, by one protocol",
             "Confidence above 0.001, NMS at IoU 0.7, at most 300 objects an image, masks at the image's resolution. "
-            "A second evaluator judges the same predictions, and both figures are shown.",
+            "A second evaluator judges the same predictions, and both figures are shown. A model may know other "
+            "classes than the bundle, COCO's 80 say: classes of one name are compared, and what is left out is told.",
         )
     )
     add_predict_arguments(

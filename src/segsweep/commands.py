@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -201,16 +202,25 @@ def export(args: argparse.Namespace) -> int:
 def evaluate(args: argparse.Namespace) -> int:
     _need("ultralytics", "train", imported=False)
     from segsweep.dataset.bundles.naming import resolve_bundle
+    from segsweep.deploy.classes import parse_classes
     from segsweep.deploy.evaluate import EvaluateOptions, evaluate_models
     from segsweep.deploy.named_models import exported_models
     from segsweep.report.build import Tools
+    from segsweep.storage import layout
 
+    classes = parse_classes(args.classes)
     copy = Tools().stage(resolve_bundle(args.data), cache_dir())
     imgsz = copy.manifest.imgsz if args.imgsz is None else args.imgsz
     models = exported_models(args.models, imgsz, cache_dir(), lambda text: print(text, file=sys.stderr))
-    options = EvaluateOptions(args.split, args.threads, args.resamples)
+    named = {"--data": args.data, "--split": args.split, "--imgsz": imgsz, "--resamples": args.resamples}
+    named |= {"--classes": args.classes} if classes else {}
+    words = [*args.models, *(str(word) for pair in named.items() for word in pair), "--out", "DIR"]
+    command = shlex.join(["segsweep", "evaluate", *words])
+    options = EvaluateOptions(args.split, args.threads, args.resamples, classes=classes, command=command)
     done = evaluate_models(models, copy, args.out, options, _counter("predicting"))
     print(json.dumps(done.to_json(), indent=1) if args.json else done.to_text())
+    if args.out is not None:
+        print(f"page: {args.out / layout.EVALUATION_PAGE}", file=sys.stderr)
     return 0
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 IOU_THRESHOLDS = tuple(float(value) for value in np.linspace(0.5, 0.95, 10))  # 0.50 to 0.95
-RECALLS = tuple(float(value) for value in np.linspace(0.0, 1.0, 101))
+_RECALLS = np.linspace(0.0, 1.0, 101)
+RECALLS = tuple(float(value) for value in _RECALLS)
 _EPSILON = 1e-10
 
 Floats = NDArray[np.float64]
@@ -103,7 +104,7 @@ def precision_curves(matched: Matched, weights: Ints | None = None) -> Floats:
         recall = true / objects
         precision = np.divide(true, everything, out=np.zeros(len(true)), where=everything > 0)
         falling = np.maximum.accumulate(precision[::-1])[::-1]
-        curves[column] = np.append(falling, 0.0)[np.searchsorted(recall, RECALLS, side="left")]
+        curves[column] = np.append(falling, 0.0)[np.searchsorted(recall, _RECALLS, side="left")]
     return curves
 
 

@@ -36,5 +36,5 @@ def confusion(kinds: Ints, true_kinds: Ints, ious: Floats, classes: int, iou: fl
             matrix[kind, true_kinds[best]] += 1
         else:
             matrix[kind, classes] += 1
-    np.add.at(matrix, (classes, true_kinds[free]), 1)
+    matrix[classes] += np.bincount(true_kinds[free], minlength=classes + 1)
     return matrix

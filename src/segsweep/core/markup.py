@@ -70,13 +70,14 @@ def definitions(pairs: Mapping[str, str]) -> str:
     return f"<dl>{items}</dl>"
 
 
-def picture(jpeg: bytes, alt: str, title: str = "") -> str:
+def picture(data: bytes, alt: str, title: str = "", media_type: str = "image/jpeg") -> str:
     """A picture inside the page.
 
     Args:
-        jpeg: Its bytes.
+        data: Its bytes.
         alt: What it shows, for those who do not see it.
         title: Shown when the pointer rests on it; `alt` where absent.
+        media_type: What the bytes are.
     """
-    data = base64.b64encode(jpeg).decode()
-    return f'<img alt="{escape(alt)}" title="{escape(title or alt)}" src="data:image/jpeg;base64,{data}">'
+    text = base64.b64encode(data).decode()
+    return f'<img alt="{escape(alt)}" title="{escape(title or alt)}" src="data:{media_type};base64,{text}">'

@@ -1,4 +1,4 @@
-"""A prediction drawn over its image: masks, boxes, class names and scores.
+"""Objects drawn over their image: masks, boxes, class names and scores.
 
 With OpenCV alone: the annotators of `supervision` would bring matplotlib, scipy and PyAV to an edge device.
 """
@@ -6,6 +6,7 @@ With OpenCV alone: the annotators of `supervision` would bring matplotlib, scipy
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -28,7 +29,30 @@ _INK: Colour = (0, 0, 0)
 _SIDE_PX = 640  # of an image whose lines are 2 pixels wide and whose letters are 0.5 of the font's size
 
 
-def draw(image: Image, prediction: Prediction, names: Sequence[str], opacity: float = OPACITY) -> Image:
+@dataclass(frozen=True)
+class Drawn:
+    """One object to be drawn.
+
+    Attributes:
+        kind: Class index, which chooses the colour.
+        text: What is written on its box.
+        box: Corners x1, y1, x2, y2 in pixels, whole.
+        mask: Its pixels.
+    """
+
+    kind: int
+    text: str
+    box: tuple[int, int, int, int]
+    mask: Mask
+
+
+def draw(
+    image: Image,
+    prediction: Prediction,
+    names: Sequence[str],
+    opacity: float = OPACITY,
+    scale: float | None = None,
+) -> Image:
     """Draw what was found, best on top.
 
     Args:
@@ -36,27 +60,37 @@ def draw(image: Image, prediction: Prediction, names: Sequence[str], opacity: fl
         prediction: Of this very image.
         names: Class names by index. OpenCV's font is ASCII: other letters become question marks.
         opacity: Of a mask, 0-1: 0 leaves the image as it is, 1 hides it.
+        scale: Of lines and letters; by the image's size where absent.
 
     Returns:
         A new BGR image of the same shape.
     """
+    rows = zip(prediction.boxes, prediction.scores, prediction.classes, prediction.masks, strict=True)
+    objects = []
+    for corners, score, kind, mask in rows:
+        left, top, right, bottom = (round(float(corner)) for corner in corners)
+        objects.append(Drawn(int(kind), f"{names[kind]} {score:.2f}", (left, top, right, bottom), mask))
+    return draw_objects(image, objects, opacity, scale)
+
+
+def draw_objects(
+    image: Image, objects: Sequence[Drawn], opacity: float = OPACITY, scale: float | None = None
+) -> Image:
+    """Draw objects of any origin, the first on top; see `draw`."""
     drawn = image.copy()
-    scale = max(max(image.shape[:2]) / _SIDE_PX, 0.5)
-    order = range(len(prediction.masks) - 1, -1, -1)
-    for index in order:
-        _tint(drawn, prediction.masks[index], _colour(prediction.classes[index]), opacity)
-    for index in order:
-        score = prediction.scores[index]
-        text = f"{names[prediction.classes[index]]} {score:.2f}".encode("ascii", "replace").decode("ascii")
-        left, top, right, bottom = (round(float(corner)) for corner in prediction.boxes[index])
-        colour = _colour(prediction.classes[index])
+    scale = max(max(image.shape[:2]) / _SIDE_PX, 0.5) if scale is None else scale
+    for one in reversed(objects):
+        _tint(drawn, one.mask, _colour(one.kind), opacity)
+    for one in reversed(objects):
+        left, top, right, bottom = one.box
+        colour = _colour(one.kind)
         cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), colour, max(round(2 * scale), 1))
-        _label(drawn, text, (left, top), colour, scale)
+        _label(drawn, one.text.encode("ascii", "replace").decode("ascii"), (left, top), colour, scale)
     return drawn
 
 
-def _colour(kind: np.int64) -> Colour:
-    return PALETTE[int(kind) % len(PALETTE)]
+def _colour(kind: int) -> Colour:
+    return PALETTE[kind % len(PALETTE)]
 
 
 def _tint(drawn: Image, mask: Mask, colour: Colour, opacity: float) -> None:

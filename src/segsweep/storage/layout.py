@@ -46,6 +46,8 @@ PACKAGE_WEIGHTS = "model.pt"
 PACKAGE_CARD = "README.md"
 PACKAGE_PARITY = "parity.json"
 
+EVALUATION_PAGE = "index.html"
+
 VIDEO_STATS = "stats.json"
 
 _NAME_LIMIT = 120

@@ -96,11 +96,16 @@ def test_both_judges_agree(copy, objects):
     assert model.largest_gap < 1e-6
 
 
+@pytest.mark.slow(reason="imports matplotlib")
+@pytest.mark.timeout(60)
 def test_what_is_written_lets_anybody_judge_again(copy, tmp_path):
     evaluated = run(copy, tmp_path / "out", one=(CAT, DOG))
     written = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert written == json.loads(json.dumps(evaluated.to_json()))
-    assert (written["schema"], written["protocol"]["conf"], written["digest"]) == (1, 0.001, copy.manifest.digest)
+    assert (written["schema"], written["protocol"]["conf"], written["digest"]) == (2, 0.001, copy.manifest.digest)
+    assert written["recalls"][:2] == [0.0, 0.01]
+    assert written["models"][0]["mask_confusion"] == [[4, 0, 0], [0, 4, 0], [0, 0, 0]]
+    assert "images/test/test0.jpg" in (tmp_path / "out" / "index.html").read_text()
     truth = json.loads((tmp_path / "out" / "ground_truth.json").read_text())
     assert [one["bbox"] for one in truth["annotations"][:2]] == [[16, 24, 32, 16], [22, 5, 20, 10]]
     rows = json.loads((tmp_path / "out" / "one" / "predictions.json").read_text())
@@ -116,6 +121,36 @@ def test_models_that_cannot_be_judged_are_told_at_once(copy, tmp_path):
     assert ["ape, bee" in str(problem) or "text.onnx" in str(problem) for problem in caught.value.problems] == [
         True
     ] * 2
+
+
+def test_a_model_of_other_classes_is_judged_on_those_it_shares(copy, tmp_path):
+    raw, prototypes = planted_outputs([(*CAT[:4], 2, *CAT[5:]), GHOST, (*DOG[:4], 1, *DOG[5:])], classes=3)
+    names = "{0: 'ape', 1: 'bee', 2: 'Cat'}"
+    models = {"other": write_planted_model(tmp_path / "other.onnx", (raw, prototypes), names)}
+    (found,) = evaluate_models(models, copy, None, EvaluateOptions(resamples=0), lambda *_: None).models
+    assert (found.dropped, found.missed) == (("ape", "bee"), ("dog",))
+    assert [one.mask_map50 for one in found.classes] == [pytest.approx(1.0), 0.0]  # the ghost is an ape
+    assert found.mask_confusion == ((4, 0, 0), (0, 0, 0), (0, 4, 0))
+    assert found.largest_gap < 1e-6
+    options = EvaluateOptions(resamples=0, classes={"bee": "dog"})
+    evaluated = evaluate_models(models, copy, None, options, lambda *_: None)
+    assert evaluated.models[0].mask_map50_95 == pytest.approx(1.0)
+    assert "other: its classes are counted as dog (bee), cat (Cat)" in evaluated.to_text()
+
+
+def test_a_renaming_that_no_model_knows_is_refused(copy):
+    model = write_planted_model(copy.root.parent / "one.onnx", planted_outputs([CAT]))
+    options = EvaluateOptions(classes={"ape": "dog", "cat": "lynx"})
+    with pytest.raises(ConfigError) as caught:
+        evaluate_models({"one": model}, copy, None, options, lambda *_: None)
+    assert [problem.value for problem in caught.value.problems] == ["ape", "lynx"]
+
+
+def test_equal_images_are_shown_in_their_order_and_each_once(copy):
+    (found,) = run(copy, half=(CAT,)).models
+    assert [one.file for one in found.worst] == ["images/test/test0.jpg", "images/test/test1.jpg"]
+    assert [one.file for one in found.best] == ["images/test/test2.jpg", "images/test/test3.jpg"]
+    assert [one.f1 for one in (*found.worst, *found.best)] == [pytest.approx(2 / 3)] * 4
 
 
 @pytest.mark.parametrize("options", [{"split": "all"}, {"threads": 0}, {"resamples": -1}])
