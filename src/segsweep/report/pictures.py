@@ -15,7 +15,7 @@ from segsweep.storage.run_folder import RunFolder
 logger = logging.getLogger(__name__)
 
 _COUNT = 4
-_SIDE_PX = 360
+_SIDE_PX = 720  # the truth on the left, the prediction on the right
 _QUALITY = 82
 
 
@@ -36,7 +36,7 @@ def find_pictures(run: RunFolder, record: TrialRecord) -> list[tuple[str, bytes]
 
 
 def shrink(data: bytes) -> bytes | None:
-    """A picture as JPEG whose longest side is at most 360 px; None if the bytes are no picture."""
+    """A picture as JPEG whose longest side is at most 720 px; None if the bytes are no picture."""
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         return None

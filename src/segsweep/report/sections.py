@@ -119,7 +119,15 @@ def pictures_section(facts: Facts, pictures: Pictures) -> str:
         if shown:
             title = f"{size_badge(one.variant)} {escape(one.trial_id)}"
             parts.append(f'<h3>{title}</h3><div class="pictures">{shown}</div>')
-    return section("Predictions", "On validation images, above confidence 0.45.", "".join(parts)) if parts else ""
+    return (
+        section(
+            "Predictions",
+            "On validation images: the truth on the left, on the right what is found above confidence 0.45.",
+            "".join(parts),
+        )
+        if parts
+        else ""
+    )
 
 
 def classes_section(facts: Facts) -> str:

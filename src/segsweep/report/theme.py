@@ -27,7 +27,8 @@ tr.knee td:first-child { box-shadow: inset 3px 0 #0b6e5f; }
 .up { color: #0b6e5f; } .down { color: #b42318; }
 .status { color: #52606d; } .status.FAILED { color: #b42318; } .status.COMPLETED { color: #1f2933; }
 .prepare { background: #9fb3c8; } .forward { background: #3e6a94; } .postprocess { background: #d8a657; }
-@media (max-width: 640px) { .chart { height: 360px; } }
+.pictures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); }
+@media (max-width: 640px) { .chart { height: 360px; } .pictures { grid-template-columns: 1fr; } }
 """
 
 STYLE = theme.STYLE + _OWN

@@ -18,7 +18,9 @@ TRIAL_EVENTS = "events.out.tfevents.segsweep"
 TRIAL_LOG = "log.txt"
 TRIAL_BEST = "best.pt"
 TRIAL_CHECKPOINTS = "checkpoints/"
+TRIAL_CURVES = "curves.png"
 TRIAL_PREDICTIONS = "predictions/"
+TRIAL_TEST_PREDICTIONS = "test_predictions/"
 
 MANIFEST = "manifest.json"
 SHARDS = "shards/"
@@ -88,9 +90,9 @@ def node_weights_name(epoch: int) -> str:
     return f"best-{epoch:04d}.pt"
 
 
-def prediction_name(stem: str) -> str:
-    """Name of a prediction picture inside the trial's directory."""
-    return f"{TRIAL_PREDICTIONS}{stem}.jpg"
+def prediction_name(stem: str, split: str = "val") -> str:
+    """Name of a prediction picture inside the trial's directory; those of test images lie in a folder of their own."""
+    return f"{TRIAL_TEST_PREDICTIONS if split == 'test' else TRIAL_PREDICTIONS}{stem}.jpg"
 
 
 def package_model(suffix: str) -> str:

@@ -34,8 +34,9 @@ from segsweep.storage.files import disk_errors
 from segsweep.storage.opening import open_store
 from segsweep.storage.store import Store
 from segsweep.training.checkpoint import Checkpoint
+from segsweep.training.curves import draw_curves
 from segsweep.training.keeping import Keeping, forget_old, node_folder
-from segsweep.training.pictures import draw_predictions
+from segsweep.training.pictures import COUNTS, draw_predictions, first_images
 from segsweep.training.ranks import train_in_ranks
 from segsweep.training.rendezvous import Report
 from segsweep.training.task import TrialTask
@@ -69,12 +70,13 @@ def train_trial(task: TrialTask, report: Report, on_batch: Callable[[], None] = 
         train_in_ranks(task, report, on_batch, task.ranks)
         return
     files = TrialFiles(task)
-    with files.logging():
+    with files.logging(), files.curves():
         copy = stage(task.context.bundle_uri, task.context.cache_dir, prebuild_label_cache)
         with files.keeping() as keeping:
             checkpoint = keeping.load(task.config_hash())
             if checkpoint is not None:
                 logger.info("going on after epoch %d", checkpoint.epoch)
+                files.rows = list(checkpoint.rows)
                 files.write_metrics(checkpoint.rows)  # a kill may have come between the two
                 for row in checkpoint.rows:
                     report(row)
@@ -150,9 +152,17 @@ class _Attempt:
         self.keeping.keep(trainer.checkpoint(), trainer.weights() if is_best else None)
         if row["epoch"] in self.task.context.job.horizon.levels:
             self.keeping.settle()
-            images = sorted((self.copy.root / "images" / "val").iterdir())
-            self.files.draw(images, trainer.args.imgsz)
+            self.files.draw(self.copy, trainer.args.imgsz)
         self.report(row)
+
+
+@contextmanager
+def _ornament(what: str) -> Iterator[None]:
+    """A piece of work that the trial does not need."""
+    try:
+        yield
+    except Exception:  # a picture is not worth a trial, whatever keeps it from being made
+        logger.warning("the pictures of %s could not be made or kept: the trial goes on", what, exc_info=True)
 
 
 def _overrides(task: TrialTask, copy: NodeCopy, files: TrialFiles, checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -210,6 +220,7 @@ class TrialFiles:
             base.mkdir(parents=True, exist_ok=True)
             self.work_dir = Path(tempfile.mkdtemp(prefix=f"{task.record.trial_id}-", dir=base))
         self.rows: list[dict[str, float]] = []
+        self._drawn: list[dict[str, float]] = []  # rows that the curves show
         self._task = task
         self._log = self.work_dir / layout.TRIAL_LOG
 
@@ -224,15 +235,41 @@ class TrialFiles:
         self.write_metrics(self.rows)
         self.keep_log()
 
-    def draw(self, images: list[Path], imgsz: int) -> None:
-        """Draw and keep what the best weights predict on images; nothing where no weights are the best yet."""
-        best = self.work_dir / layout.TRIAL_BEST
-        try:
-            self.store.download(self._key(layout.TRIAL_BEST), best)
-        except NotFoundError:
+    def draw(self, copy: NodeCopy, imgsz: int) -> None:
+        """Draw and keep the curves, and what the best weights predict on a few val and test images.
+
+        Pictures are for looking at, nothing is decided by them, and none is worth a trial: one that cannot be made or
+        kept is logged.
+        """
+        self.draw_curves()
+        with _ornament("predictions"):
+            best = self.work_dir / layout.TRIAL_BEST
+            try:
+                self.store.download(self._key(layout.TRIAL_BEST), best)
+            except NotFoundError:
+                return  # no weights are the best yet
+            images = [image for split in COUNTS for image in first_images(copy.root, split)]
+            for picture in draw_predictions(best, images, copy.manifest.classes, imgsz, self.work_dir / "predictions"):
+                key = layout.prediction_name(picture.stem, picture.parent.name)
+                self.store.upload(picture, self._key(key))
+
+    def draw_curves(self) -> None:
+        """Draw and keep the curves of the epochs so far, unless these have been drawn."""
+        if self.rows == self._drawn:
             return
-        for picture in draw_predictions(best, images, imgsz, self.work_dir / "predictions"):
-            self.store.upload(picture, self._key(layout.prediction_name(picture.stem)))
+        with _ornament("curves"):
+            record = self._task.record
+            png = draw_curves(self.rows, f"{record.trial_id}, size {record.variant}")
+            self.store.write(self._key(layout.TRIAL_CURVES), png)
+            self._drawn = list(self.rows)
+
+    @contextmanager
+    def curves(self) -> Iterator[None]:
+        """However the block ends, the curves show all epochs then."""
+        try:
+            yield
+        finally:
+            self.draw_curves()
 
     def write_arguments(self, overrides: Mapping[str, Any]) -> None:
         """Write the arguments that Ultralytics gets."""

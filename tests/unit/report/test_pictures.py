@@ -13,9 +13,9 @@ def jpeg(height: int, width: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [((720, 360), (360, 180)), ((100, 80), (100, 80)), ((4000, 2), (360, 1))]
+    ("shape", "expected"), [((1440, 360), (720, 180)), ((100, 80), (100, 80)), ((4000, 2), (720, 1))]
 )
-def test_a_picture_is_at_most_360_pixels(shape, expected):
+def test_a_picture_is_at_most_720_pixels(shape, expected):
     small = shrink(jpeg(*shape))
     assert small is not None
     assert cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR).shape[:2] == expected
