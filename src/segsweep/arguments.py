@@ -60,6 +60,10 @@ def add_evaluate_arguments(evaluate: Any) -> None:
     evaluate.add_argument("--out", type=Path, metavar="DIR", help=text)
     text = "classes that are called otherwise in the bundle, MODEL_CLASS=BUNDLE_CLASS; all others are matched by name"
     evaluate.add_argument("--classes", metavar="A=B,...", help=text)
+    text = (
+        "judge by Cityscapes' own metric too, against its original labels (gtFine) there; needs the extra `cityscapes`"
+    )
+    evaluate.add_argument("--cityscapes", type=Path, metavar="DIR", help=text)
     evaluate.add_argument(
         "--imgsz", type=int, metavar="N", help="input of checkpoints in pixels; the bundle's if absent"
     )

@@ -214,9 +214,12 @@ def evaluate(args: argparse.Namespace) -> int:
     models = exported_models(args.models, imgsz, cache_dir(), lambda text: print(text, file=sys.stderr))
     named = {"--data": args.data, "--split": args.split, "--imgsz": imgsz, "--resamples": args.resamples}
     named |= {"--classes": args.classes} if classes else {}
+    named |= {"--cityscapes": args.cityscapes} if args.cityscapes else {}
     words = [*args.models, *(str(word) for pair in named.items() for word in pair), "--out", "DIR"]
     command = shlex.join(["segsweep", "evaluate", *words])
-    options = EvaluateOptions(args.split, args.threads, args.resamples, classes=classes, command=command)
+    options = EvaluateOptions(
+        args.split, args.threads, args.resamples, classes=classes, cityscapes=args.cityscapes, command=command
+    )
     done = evaluate_models(models, copy, args.out, options, _counter("predicting"))
     print(json.dumps(done.to_json(), indent=1) if args.json else done.to_text())
     if args.out is not None:

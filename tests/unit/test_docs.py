@@ -23,7 +23,16 @@ def commands() -> list[str]:
 
 def test_the_page_leads_from_looking_to_a_model():
     names = [command.split()[1] for command in commands()]
-    assert list(dict.fromkeys(names)) == ["inspect", "prepare", "check", "sweep", "status", "report", "export"]
+    assert list(dict.fromkeys(names)) == [
+        "inspect",
+        "prepare",
+        "check",
+        "sweep",
+        "status",
+        "report",
+        "export",
+        "evaluate",
+    ]
 
 
 @pytest.mark.parametrize("command", commands())

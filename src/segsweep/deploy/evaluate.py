@@ -29,6 +29,7 @@ from segsweep.core.average_precision import (
 )
 from segsweep.dataset.bundles.staging import NodeCopy
 from segsweep.dataset.pictures.picture import read_picture
+from segsweep.deploy.cityscapes import Cityscapes, CityscapesTally
 from segsweep.deploy.classes import ClassMatch, check_asked, match_classes
 from segsweep.deploy.evaluation import (
     PROTOCOL,
@@ -76,13 +77,15 @@ def evaluate_models(
         ConfigError: A file is no YOLOv8-seg model, shares no class with the bundle, or an option breaks its rule; all
             at once.
         DatasetError: The split has no images, or a label cannot be read.
-        MissingExtraError: onnxruntime, faster-coco-eval or, for the page, matplotlib is not installed.
+        MissingExtraError: onnxruntime, faster-coco-eval or, for the page, matplotlib is not installed;
+            cityscapesscripts where it is asked for.
         StorageError: `out` cannot be written.
     """
     _check(options)
     classes = copy.manifest.classes
     contenders = _contenders(models, classes, options)
     files = split_images(copy, options.split)
+    cityscapes = None if options.cityscapes is None else Cityscapes(options.cityscapes, files, classes)
     truth = [true_objects(file, len(classes)) for file in files]
     dataset = to_coco(copy.root, files, truth, classes)
     figures: list[Figures] = []
@@ -90,13 +93,17 @@ def evaluate_models(
     names = [str(file.relative_to(copy.root)) for file in files]
     for turn, one in enumerate(contenders):
         tally = Tally(len(classes), len(files))
+        own = None if cityscapes is None else CityscapesTally(cityscapes)
         rows: list[dict[str, Any]] = []
         for index, file in enumerate(files):
             prediction = one.classes.to_bundle(one.predictor(read_picture(file)))
             tally.add(index, prediction, truth[index].objects)
+            if own is not None:
+                own.add(index, prediction)
             rows += coco_rows(prediction, index + 1, names[index])
             progress(turn * len(files) + index + 1, len(files) * len(models))
-        figures.append(_figures(one, tally, second_opinion(dataset, rows), options, names))
+        found = _figures(one, tally, second_opinion(dataset, rows), options, names)
+        figures.append(found if own is None else replace(found, cityscapes=own.figures()))
         if out is not None:
             _write(out / one.label / "predictions.json", rows)
             pairs[one.label] = _pairs(figures[-1], one, copy)

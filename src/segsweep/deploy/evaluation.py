@@ -12,6 +12,7 @@ import numpy as np
 
 from segsweep.core import confusion
 from segsweep.core.average_precision import RECALLS, OperatingPoint
+from segsweep.deploy.cityscapes import CityscapesFigures
 from segsweep.deploy.second_evaluator import NAME, SecondOpinion
 from segsweep.inference.decode import Thresholds
 
@@ -50,6 +51,7 @@ class EvaluateOptions:
         resamples: Draws of the bootstrap; 0 leaves the interval out.
         seed: Of the draws.
         classes: Names of the bundle's classes by those of models, where the two differ; see `match_classes`.
+        cityscapes: Folder of Cityscapes' original labels, to judge by its own metric too.
         command: The command line that asks for this, told to the reader; may be empty.
     """
 
@@ -58,6 +60,7 @@ class EvaluateOptions:
     resamples: int = 1000
     seed: int = 0
     classes: Mapping[str, str] = field(default_factory=dict)
+    cityscapes: Path | None = None
     command: str = ""
 
 
@@ -149,6 +152,7 @@ class Figures:
         best: Images with the highest scores, the highest first; none of `worst`.
         second: The second judge's figures.
         largest_gap: Largest difference between its mAP50 and mAP50-95 and ours.
+        cityscapes: Cityscapes' own metric; None where it was not asked for.
     """
 
     label: str
@@ -175,6 +179,7 @@ class Figures:
     best: tuple[ImageScore, ...]
     second: SecondOpinion
     largest_gap: float
+    cityscapes: CityscapesFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -212,7 +217,12 @@ class Evaluated:
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         title = f"{self.options.split} of {self.dataset}: {self.images} images, {self.objects} objects"
         remarks = [f"{one.label}: {remark}" for one in self.models for remark in one.remarks]
-        return "\n".join([title, *lines, *remarks])
+        own = [
+            f"{one.label}: Cityscapes' own AP {_digits(one.cityscapes.ap)}, AP50% {_digits(one.cityscapes.ap50)}"
+            for one in self.models
+            if one.cityscapes is not None
+        ]
+        return "\n".join([title, *lines, *own, *remarks])
 
 
 def one_list_a_line(json_text: str) -> str:
@@ -225,7 +235,11 @@ def _row(one: Figures) -> tuple[str, ...]:
     interval = "-" if ends is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
     second = one.second.mask["map50_95"]
     ours = (f"{value:.4f}" for value in (one.box_map50_95, one.mask_map50, one.mask_map50_95))
-    return (one.label, "x".join(map(str, one.imgsz)), *ours, interval, "-" if second is None else f"{second:.4f}")
+    return (one.label, "x".join(map(str, one.imgsz)), *ours, interval, _digits(second))
+
+
+def _digits(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _without_nan(value: Any) -> Any:

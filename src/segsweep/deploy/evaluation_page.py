@@ -50,6 +50,7 @@ def render_page(evaluated: Evaluated, pairs: Mapping[str, Sequence[Pair]]) -> by
     sections = [
         _header(evaluated),
         _models_section(evaluated),
+        _cityscapes_section(evaluated),
         _curves_section(evaluated),
         *(_model_section(one, evaluated, pairs.get(one.label, ())) for one in evaluated.models),
         _protocol_section(evaluated),
@@ -133,6 +134,28 @@ def _row(kind: str, label: str, cells: Sequence[str]) -> str:
 
 def _point(point: OperatingPoint) -> tuple[float, float, float]:
     return point.precision, point.recall, point.conf
+
+
+def _cityscapes_section(evaluated: Evaluated) -> str:
+    judged = [(one.label, one.cityscapes) for one in evaluated.models if one.cityscapes is not None]
+    if not judged:
+        return ""
+    head = [
+        "model",
+        "#AP",
+        "#AP50%",
+        *(f"#{name} {which}" for name in judged[0][1].classes for which in ("AP", "AP50%")),
+    ]
+    rows = []
+    for label, one in judged:
+        values = (one.ap, one.ap50, *(value for each in one.classes.values() for value in each))
+        rows.append(_row("", label, [_digits(value) for value in values]))
+    note = (
+        "The same predictions before Cityscapes' own evaluation of instances (cityscapesscripts), against the original "
+        "labels at their own size: objects below 100 pixels, groups and void do not count against a model. The mean is "
+        "over the classes of the dataset that Cityscapes evaluates."
+    )
+    return section("Cityscapes' own metric", note, table(head, rows))
 
 
 def _curves_section(evaluated: Evaluated) -> str:
