@@ -17,6 +17,8 @@ setup: $(READY)  ## install the tested versions into .venv
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,cluster,app,dev]'
+	@# Without what it asks for: a `typing` of Python 2 is among it.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps cityscapesscripts pyquaternion
 	touch $(READY)
 
 demo: setup  ## the whole product in minutes: sample, prepare, sweep, report, export

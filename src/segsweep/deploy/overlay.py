@@ -73,9 +73,7 @@ def draw(
     return draw_objects(image, objects, opacity, scale)
 
 
-def draw_objects(
-    image: Image, objects: Sequence[Drawn], opacity: float = OPACITY, scale: float | None = None
-) -> Image:
+def draw_objects(image: Image, objects: Sequence[Drawn], opacity: float = OPACITY, scale: float | None = None) -> Image:
     """Draw objects of any origin, the first on top; see `draw`."""
     drawn = image.copy()
     scale = max(max(image.shape[:2]) / _SIDE_PX, 0.5) if scale is None else scale

@@ -45,7 +45,9 @@ def draw_pair(image: Path, predictor: Predictor, classes: ClassMatch, conf: floa
     scale = max(max(pixels.shape[:2]) / _SIDE_PX, _LEAST_SCALE)
     true = [Drawn(one.category, names[one.category], one.box, one.mask) for one in truth]
     found = _from(classes.to_bundle(predictor(pixels)), conf)
-    return Pair(_small_jpeg(draw_objects(pixels, true, scale=scale)), _small_jpeg(draw(pixels, found, names, scale=scale)))
+    return Pair(
+        _small_jpeg(draw_objects(pixels, true, scale=scale)), _small_jpeg(draw(pixels, found, names, scale=scale))
+    )
 
 
 def _from(prediction: Prediction, conf: float) -> Prediction:

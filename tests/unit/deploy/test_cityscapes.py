@@ -25,10 +25,6 @@ SHAPE = (64, 128)  # of the images; labels are twice as large
 CAR, SMALL, GROUP, GHOST, VOID = (2, 2, 12, 12), (20, 2, 24, 6), (40, 2, 60, 12), (70, 40, 90, 60), (100, 2, 120, 22)
 
 
-def installed() -> None:
-    pytest.importorskip("cityscapesscripts", reason="the extra `cityscapes` is not installed")
-
-
 def write_truth(folder: Path, stem: str, values: np.ndarray) -> Path:
     path = folder / "gtFine" / "val" / stem.partition("_")[0] / f"{stem}_gtFine_instanceIds.png"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +68,6 @@ def judged(folder: Path, *objects: tuple[tuple[int, int, int, int], int, float])
     ],
 )
 def test_figures_derived_by_hand(tmp_path, objects, car):
-    installed()
     figures = judged(tmp_path, *objects)
     assert figures.classes == {"person": (0.0, 0.0), "car": (pytest.approx(car), pytest.approx(car))}
     assert figures.ap == pytest.approx(car / 2)
@@ -80,14 +75,12 @@ def test_figures_derived_by_hand(tmp_path, objects, car):
 
 
 def test_an_overlap_counts_up_to_its_iou(tmp_path):
-    installed()
     x1, y1, x2, y2 = CAR
     figures = judged(tmp_path, ((x1, y1, x2, y2 - 3), 1, 0.9))  # IoU 0.7 exactly: above 0.5, 0.55, 0.6 and 0.65
     assert figures.classes["car"] == (pytest.approx(0.4), pytest.approx(1.0))
 
 
 def test_an_image_without_a_class_says_nothing_of_it(tmp_path):
-    installed()
     image = write_truth(tmp_path, "ulm_000000_000019", np.full((2 * SHAPE[0], 2 * SHAPE[1]), 7, np.uint16))
     tally = CityscapesTally(Cityscapes(tmp_path, [image], NAMES))
     tally.add(0, prediction())
@@ -99,7 +92,6 @@ def test_an_image_without_a_class_says_nothing_of_it(tmp_path):
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("seed", range(4))
 def test_pairs_are_those_of_the_package(tmp_path, monkeypatch, seed):
-    installed()
     monkeypatch.setattr(np, "in1d", lambda one, two: np.isin(one, two).ravel(), raising=False)  # as NumPy 2.3 had it
     random = np.random.default_rng(seed)
     images, scenes = [], []
@@ -188,7 +180,6 @@ def test_without_the_package_the_extra_is_named(tmp_path, monkeypatch):
 
 
 def test_an_image_of_another_shape_is_refused(tmp_path):
-    installed()
     image = write_truth(tmp_path, "ulm_000000_000019", street()[:, :200])
     with pytest.raises(DatasetError, match="200 x 128"):
         CityscapesTally(Cityscapes(tmp_path, [image], NAMES)).add(0, prediction())
@@ -197,7 +188,6 @@ def test_an_image_of_another_shape_is_refused(tmp_path):
 @pytest.mark.slow(reason="imports matplotlib, and a bundle is made")
 @pytest.mark.timeout(120)
 def test_a_bundle_made_of_cityscapes_is_judged_by_both(tmp_path):
-    installed()
     for split, cities in (("train", ("aachen", "bonn", "ulm")), ("val", ("munster",))):
         for city in cities:
             write_truth(tmp_path / "raw", f"{city}_000000_000019", street())
