@@ -64,7 +64,7 @@ def match_classes(model: Sequence[str], bundle: Sequence[str], asked: Mapping[st
         bundle: The bundle's.
         asked: Names of the bundle by names of the model; of several models, some may not have all of them. Several
             classes of a model may be one of the bundle.
-        path: Of the model, for the message.
+        path: Which model it is, for the message.
 
     Raises:
         ConfigError: They have none in common.

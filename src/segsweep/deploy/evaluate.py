@@ -225,7 +225,7 @@ def _contenders(models: Mapping[str, Path], bundle: Sequence[str], options: Eval
     problems += check_asked(options.classes, names, bundle) if loaded else []
     for label, predictor in loaded.items():
         try:
-            classes = match_classes(predictor.session.names, bundle, options.classes, str(models[label]))
+            classes = match_classes(predictor.session.names, bundle, options.classes, f"{label} ({models[label]})")
         except ConfigError as exc:
             problems += exc.problems
             continue

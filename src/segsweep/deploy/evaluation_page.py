@@ -74,7 +74,7 @@ def _header(evaluated: Evaluated) -> str:
         if one.largest_gap > _GAP
     ]
     if split != "test":
-        told.append(f"These are images of {split}, which training or selection has seen: expect less on new ones.")
+        told.append(f"These are images of {split}, which training or selection may have seen: expect less on new ones.")
     warnings = "".join(f'<p class="warn">{escape(text)}</p>' for text in told)
     return (
         f'<p class="eyebrow">segsweep evaluate</p><h1>{escape(f"{split} of {evaluated.dataset}")}</h1>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -37,18 +38,18 @@ class Judged:
     classes: tuple[Matched, ...]
     confusion: Ints
 
-    @property
+    @cached_property
     def maps(self) -> tuple[float, float]:
         """The mAP50 and mAP50-95; NaN without objects."""
         values = mean_average_precision(self.classes)
         return float(values[0]), float(values.mean())
 
-    @property
+    @cached_property
     def operating_point(self) -> OperatingPoint:
         """Where F1 is best."""
         return operating_point(self.classes)
 
-    @property
+    @cached_property
     def curves(self) -> Curves:
         """Mean over the classes that occur."""
         found = np.array([precision_curves(one) for one in self.classes if one.objects.sum()])
