@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -76,30 +75,3 @@ def test_a_picture_that_fails_is_logged_and_the_trial_goes_on(task, monkeypatch,
     assert "curves could not be made" in caplog.text
     assert "no font" in caplog.text
     assert not (trial_folder(task) / layout.TRIAL_CURVES).exists()
-
-
-def test_a_small_trial_leaves_its_curves_and_what_it_sees_of_val_and_test(task, tmp_path):
-    from segsweep.dataset.environment import prepare_ultralytics
-    from segsweep.dataset.preparing.bundle import prepare
-    from segsweep.dataset.preparing.options import PrepareOptions
-    from segsweep.dataset.sample.synthetic import write_sample
-
-    prepare_ultralytics(task.context.cache_dir)
-    from segsweep.training.trial import train_trial
-
-    write_sample(tmp_path / "raw", "yolo", 24, 0, 64)
-    bundle = prepare(tmp_path / "raw", str(tmp_path / "bundles"), PrepareOptions(name="shapes", imgsz=64))
-    task = replace(task, context=replace(task.context, bundle_uri=bundle.uri))
-    reported: list[float] = []
-    train_trial(task, lambda row: reported.append(row["epoch"]))
-    folder = trial_folder(task)
-    first = (folder / layout.TRIAL_CURVES).read_bytes()
-    assert first.startswith(b"\x89PNG")
-    shown = {path.parent.name for path in folder.rglob("*.jpg")}
-    assert shown == {"predictions", "test_predictions"}
-    image = cv2.imread(str(next(folder.glob("predictions/*.jpg"))))
-    assert image.shape[1] == 2 * 640
-    (folder / layout.TRIAL_CURVES).unlink()
-    train_trial(task, lambda row: reported.append(row["epoch"]))  # it has ended: nothing is trained
-    assert reported == [1.0, 2.0, 1.0, 2.0]
-    assert (folder / layout.TRIAL_CURVES).read_bytes() == first  # every epoch once
