@@ -31,6 +31,7 @@ from onnx import TensorProto, helper
 import browser
 from films import picture, write_cat_model, write_film
 from segsweep.dataset.environment import prepare_ultralytics
+from segsweep.deploy.film import Film
 from segsweep.inference.export import export_onnx
 from shell import REPO, Shell, wait_until
 
@@ -196,12 +197,15 @@ def test_a_visitor_uploads_an_image_and_moves_the_settings(
 def test_a_visitor_has_a_film_segmented(
     chromium: None, shell: Shell, cat: Path, tmp_path: Path, width: int, height: int
 ) -> None:
-    film = write_film(tmp_path / "film.mp4", 30)
+    film = Film(tmp_path / "film.mp4", 25.0, (96, 64))
+    for number in range(30):
+        film.write(picture(number))
+    film.finish()
     with served(shell, tmp_path, cat) as page, browser.chromium(width, height) as driver:
         visitor = Visitor(driver, page.url)
         visitor.tab("Film")
         visitor.wait(lambda: driver.find_elements(By.CSS_SELECTOR, "input[accept*=video]"), "the film's tab")
-        visitor.upload(film, "video")
+        visitor.upload(tmp_path / "film.mp4", "video")
         button = driver.find_element(By.XPATH, "//button[contains(., 'Segment the film')]")
         visitor.wait(lambda: driver.find_elements(By.TAG_NAME, "video"), "the uploaded film")
         button.click()
@@ -229,6 +233,7 @@ def test_a_visitor_looks_into_the_camera(chromium: None, shell: Shell, cat: Path
         visitor.text("1 object")
         visitor.wait(lambda: driver.find_elements(By.CSS_SELECTOR, "#camera img"), "the overlay")
         visitor.shoot("camera-1280")
+        assert page.files() == ["segsweep-source.zip"]  # the camera's pictures are not kept, as the page says
 
 
 def _png(width: int, height: int) -> bytes:
@@ -316,6 +321,19 @@ def test_no_path_outside_is_served_and_nothing_is_fetched(shell: Shell, cat: Pat
             )
         time.sleep(1)
         assert not {"secret.txt", "x.jpg"} & set(page.files())
+
+
+def test_an_upload_over_the_limit_is_refused_by_the_server_too_and_leaves_nothing(
+    shell: Shell, cat: Path, tmp_path: Path
+) -> None:
+    with served(shell, tmp_path, cat) as page:
+        body, kind = _multipart("large.png", bytes((100 << 20) + 1))
+        status = 0
+        with contextlib.suppress(ConnectionError):  # it need not wait until all has been sent
+            status, _ = page.status("POST", "/gradio_api/upload", body, **{"Content-Type": kind})
+        assert status in (0, 413)
+        assert sum(path.stat().st_size for path in page.temporary.rglob("*") if path.is_file()) < 10 << 20
+        assert page.process.poll() is None
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
 
 from fake_run import write_fake_copy, write_fake_run
+
+with contextlib.suppress(ImportError):
+    import av  # noqa: F401  (where it is installed films are written with it: its import takes longer than a test may)
 
 
 @pytest.fixture(scope="session")

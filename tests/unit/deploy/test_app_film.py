@@ -55,8 +55,10 @@ def test_what_is_no_film_is_told_by_the_visitors_name_and_leaves_nothing(tmp_pat
     whole = write_film(tmp_path / "whole.mp4", 5).read_bytes()
     (tmp_path / "text.mp4").write_bytes(b"text" * 50)
     (tmp_path / "cut.mp4").write_bytes(whole[:36])
+    at = whole.index(b"mdat") + 4
+    (tmp_path / "dark.mp4").write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])  # opens, and has no picture
     films = Films(folder)
-    for name in ("text.mp4", "cut.mp4"):
+    for name in ("text.mp4", "cut.mp4", "dark.mp4"):
         with pytest.raises(ConfigError) as told:
             films.segment(tmp_path / name, model, WISHES, quiet)
         assert str(told.value).startswith(f"{name}: ")
