@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from gradio.data_classes import ImageData
 from starlette.middleware import Middleware
 
 import segsweep
+from segsweep.dataset.pictures.picture import encode_jpeg
 from segsweep.deploy.app_film import Films, Wishes
 from segsweep.deploy.app_guard import Guard
 from segsweep.deploy.app_limits import FILM_RULE, IMAGE_RULE, MAX_UPLOAD_BYTES, decode_image, read_image
@@ -225,6 +228,7 @@ def _camera_tab(page: Page, settings: list[Any]) -> None:
         camera = gr.Image(label="Camera", sources=["webcam"], streaming=True, type="numpy", height=_HEIGHT_PX)
         camera.preprocess = _frame
         overlay = _shown("camera", streaming=True)
+        overlay.postprocess = _inline  # Gradio's own would keep every picture as a file
     summary = gr.Textbox(label="Result", interactive=False, lines=2)
     camera.stream(
         page.watch,
@@ -249,6 +253,14 @@ def _shown(name: str, streaming: bool = False) -> gr.Image:
 
 def _path(payload: Any) -> str | None:
     return None if payload is None else payload.path
+
+
+def _inline(overlay: Image | None) -> Any:
+    """An RGB overlay as Gradio sends it, inside the message."""
+    if overlay is None:
+        return None
+    data = encode_jpeg(np.ascontiguousarray(overlay[:, :, ::-1]))
+    return ImageData(url=f"data:image/jpeg;base64,{base64.b64encode(data).decode()}", orig_name="camera.jpg")
 
 
 def _frame(payload: Any) -> Image | None:

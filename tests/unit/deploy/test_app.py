@@ -129,6 +129,15 @@ def test_a_cameras_picture_comes_inside_the_message_or_as_a_file_within_the_same
     assert frame(None, str(tmp_path / "gone.png")) is None
 
 
+def test_an_overlay_of_the_camera_goes_inside_the_message():
+    assert app._inline(None) is None
+    sent = app._inline(np.ascontiguousarray(PHOTO[:, :, ::-1]))
+    data = base64.b64decode(sent.url.removeprefix("data:image/jpeg;base64,"))
+    seen = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert cv2.absdiff(seen, PHOTO).max() < 8
+    assert sent.path is None
+
+
 def test_the_upload_reaches_us_unopened(tmp_path):
     upload = next(one for one in BLOCKS.blocks.values() if isinstance(one, app.gr.Image) and one.label == "Image")
     path = str(tmp_path / "text.jpg")
