@@ -153,6 +153,15 @@ class Visitor:
     def slider(self, label: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, f"input[type=range][aria-label*='{label}']")
 
+    def reached_by_keys(self) -> set[str]:
+        """What the tabulator key comes to, by the name that a screen reader says."""
+        names = set()
+        for _ in range(20):
+            self.driver.switch_to.active_element.send_keys(Keys.TAB)
+            reached = self.driver.switch_to.active_element
+            names.add(reached.get_attribute("aria-label") or reached.text)
+        return names
+
     def is_too_wide(self) -> bool:
         return self.driver.execute_script("return document.documentElement.scrollWidth > innerWidth")
 
@@ -167,6 +176,7 @@ def test_a_visitor_uploads_an_image_and_moves_the_settings(
 ) -> None:
     with served(shell, tmp_path, cat, "--examples", photo) as page, browser.chromium(width, height) as driver:
         visitor = Visitor(driver, page.url)
+        assert {"Model", "Classes", "Image", "Film", "Camera", "Upload file"} <= visitor.reached_by_keys()
         visitor.upload(photo)
         assert "1 object in 320x240 pixels" in visitor.text("1 object")
         assert all(stage in visitor.texts()[0] for stage in ("prepare", "forward", "post-process"))
@@ -300,6 +310,7 @@ def test_no_path_outside_is_served_and_nothing_is_fetched(shell: Shell, cat: Pat
         assert status == 200
         assert page.temporary in Path(mine).parents
         assert page.status("GET", f"/gradio_api/file={mine}")[0] == 200  # else the rest would prove nothing
+        assert b"own files only" in page.status("GET", "/gradio_api/file=https://example.com/")[1]
         folder = next(page.temporary.iterdir())
         for path in (
             *(f"{secret}", "/etc/passwd", "/proc/self/environ", f"{folder}/../../secret.txt", f"/{secret}"),
