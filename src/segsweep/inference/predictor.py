@@ -171,10 +171,19 @@ class Predictor:
     ) -> None:
         self.session = Session(path, threads, canvas_shape=canvas_shape)
         self.thresholds = thresholds or Thresholds()
-        _check_thresholds(self.session, self.thresholds)
         self._clock = clock
         self._canvas = np.empty((1, 3, *self.session.canvas_shape), np.float32)
         cv2.setNumThreads(threads)
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What becomes a detection."""
+        return self._thresholds
+
+    @thresholds.setter
+    def thresholds(self, asked: Thresholds) -> None:
+        _check_thresholds(self.session, asked)
+        self._thresholds = asked
 
     def twin(self) -> Predictor:
         """Another predictor on the same loaded network, for a thread of its own: the two may work at the same time."""

@@ -11,6 +11,8 @@ from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.dataset.preparing.bundle import PrepareOptions, prepare
 from segsweep.dataset.sample.synthetic import write_sample
 from segsweep.deploy.package import Wanted, export_choice
+from segsweep.inference.forms import wanted_forms
+from segsweep.inference.precision import weight_precision
 from segsweep.inference.predictor import Session
 from segsweep.report.bench import ReportOptions
 from segsweep.report.build import build_report
@@ -62,3 +64,23 @@ def test_a_report_and_an_export_of_real_networks(real_run, tmp_path):
     assert package.parity.holds
     assert package.judged.exported.sha256 == facts.finalists[1].judged.exported.sha256
     assert Session(tmp_path / "model" / "model.onnx", threads=1).names == facts.setting.classes
+
+
+@pytest.mark.slow(reason="exports, converts, evaluates and times real networks")
+@pytest.mark.timeout(300)
+def test_a_real_network_becomes_files_of_other_precisions(real_run, tmp_path):
+    run_uri = str(real_run / "runs" / "demo")
+    wanted = Wanted(Choice(trial_id="t0001"), wanted_forms(["fp16", "int8"]))
+    package = export_choice(run_uri, tmp_path / "model", wanted, real_run / "cache", OPTIONS)
+    parity = json.loads((tmp_path / "model" / "parity.json").read_text())
+    assert [(one["file"], one["precision"]) for one in parity["artefacts"]] == [
+        *[("model.onnx", "fp32"), ("model-fp16.onnx", "fp16"), ("model-int8.onnx", "int8")]
+    ]
+    for one in parity["artefacts"]:
+        path = tmp_path / "model" / one["file"]
+        assert weight_precision(path) == one["precision"]
+        assert Session(path, threads=1).names == Session(tmp_path / "model" / "model.onnx", threads=1).names
+        assert one["latency_ms"]["p50"] > 0.0
+    plain, half, int8 = (one["size_bytes"] for one in parity["artefacts"])
+    assert int8 < 0.35 * plain < half < 0.6 * plain
+    assert package.artefacts.files[2].judged.exported.calibration_images > 0

@@ -9,7 +9,9 @@ import pytest
 from segsweep.dataset.environment import prepare_ultralytics
 from segsweep.errors import ExportError
 from segsweep.inference.export import Parity, export_onnx, measure_parity
-from segsweep.inference.predictor import Session
+from segsweep.inference.forms import Form
+from segsweep.inference.likeness import measure_likeness
+from segsweep.inference.predictor import Predictor, Session
 
 PARITY = Parity(
     images=4,
@@ -29,7 +31,9 @@ PARITY = Parity(
     [
         pytest.param(PARITY, True, id="as measured"),
         pytest.param(replace(PARITY, score_max_abs_difference=1e-2), False, id="scores differ"),
-        pytest.param(replace(PARITY, mask_iou_mean=0.9), False, id="masks differ"),
+        pytest.param(replace(PARITY, mask_iou_mean=0.985), False, id="masks differ"),
+        pytest.param(replace(PARITY, unpaired=1), False, id="an object is found by one alone"),
+        pytest.param(replace(PARITY, instances=80, unpaired=1), True, id="one of many lies on a threshold"),
         pytest.param(replace(PARITY, mask_iou_mean=None, mask_iou_min=None, instances=0), True, id="nothing found"),
     ],
 )
@@ -104,6 +108,30 @@ def test_a_detector_is_refused(tmp_path):
     YOLO("yolov8n.yaml").save(tmp_path / "best.pt")
     with pytest.raises(ExportError, match="task = detect: must be a segmentation model"):
         export_onnx(tmp_path / "best.pt", tmp_path / "model.onnx", 64)
+
+
+@pytest.mark.parametrize("imgsz", [0, 100, -32])
+def test_a_size_that_the_network_does_not_take_is_refused(tmp_path, imgsz):
+    with pytest.raises(ExportError, match=rf"imgsz = {imgsz}: must be a multiple of 32 pixels"):
+        export_onnx(tmp_path / "best.pt", tmp_path / "model.onnx", imgsz)
+
+
+@pytest.mark.data
+@pytest.mark.slow(reason="exports a real network with NMS inside")
+@pytest.mark.timeout(300)
+def test_with_nms_inside_and_dynamic_shapes_the_same_objects_are_found(
+    data_folder, exported_yolov8n, feralcat_images, tmp_path
+):
+    weights, form = data_folder / "weights" / "yolov8n-seg.pt", Form(dynamic=True, nms=True)
+    made = export_onnx(weights, tmp_path / form.file_name, 256, form, {"trial": "t0007"})
+    assert (made.form, Session(made.path, 1).canvas_shape) == (form, (256, 256))
+    like = measure_likeness(exported_yolov8n, made.path, feralcat_images[:8], threads=2)
+    assert (like.shared, like.added) == (like.objects, 0)
+    assert like.objects >= 4
+    assert like.mask_iou_min is not None
+    assert like.mask_iou_min > 0.99
+    other = Predictor(made.path, 2, canvas_shape=(192, 320))
+    assert any(len(other(cv2.imread(str(path))).masks) for path in feralcat_images[:8])
 
 
 @pytest.mark.data

@@ -85,6 +85,10 @@ def test_what_nms_inside_has_dropped_is_not_promised(with_nms):
     with pytest.raises(ConfigError, match="NMS is inside this file") as caught:
         Predictor(with_nms, thresholds=asked)
     assert [problem.field for problem in caught.value.problems] == ["conf", "iou", "max_det", "multi_label"]
+    predictor = Predictor(with_nms)
+    with pytest.raises(ConfigError, match=r"conf = 0\.01: must be at least 0\.05"):
+        predictor.thresholds = Thresholds(conf=0.01)
+    assert predictor.thresholds == Thresholds()
 
 
 def test_a_network_with_dynamic_shapes_takes_the_size_it_was_made_for(tmp_path):
