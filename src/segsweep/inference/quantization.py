@@ -135,7 +135,7 @@ def _quantized(model: ExportedModel, images: Sequence[Path]) -> Any:
         quantize_static(
             str(prepared),
             str(made),
-            _Calibration(images, model.imgsz),
+            Calibration(images, model.imgsz),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
@@ -146,14 +146,24 @@ def _quantized(model: ExportedModel, images: Sequence[Path]) -> Any:
         return onnx.load(str(made))
 
 
-class _Calibration:
-    """A `CalibrationDataReader` of onnxruntime by its one method: a letterboxed image each time, None at the end."""
+class Calibration:
+    """A `CalibrationDataReader` of onnxruntime by its one method: a letterboxed image each time, None at the end.
+
+    Args:
+        images: Image files.
+        imgsz: Side of the square input in pixels.
+    """
 
     def __init__(self, images: Sequence[Path], imgsz: int) -> None:
         self._images = iter(images)
         self._imgsz = imgsz
 
     def get_next(self) -> dict[str, Tensor] | None:
+        """The next image as the network's input, float32 [1, 3, imgsz, imgsz].
+
+        Raises:
+            ExportError: It cannot be read.
+        """
         path = next(self._images, None)
         if path is None:
             return None

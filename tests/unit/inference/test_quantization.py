@@ -19,7 +19,7 @@ from segsweep.errors import ExportError
 from segsweep.inference.export import ExportedModel
 from segsweep.inference.letterbox import Letterbox
 from segsweep.inference.precision import weight_precision
-from segsweep.inference.quantization import calibration_images, decoding_nodes, lower_precision
+from segsweep.inference.quantization import Calibration, calibration_images, decoding_nodes, lower_precision
 
 SIDE = 64
 ANCHORS = 64  # one every 8 pixels
@@ -178,6 +178,15 @@ def test_a_quantisation_that_fails_is_told_in_a_line(network, photos, tmp_path):
     with pytest.raises(ExportError, match=r"model\.onnx: InvalidArgument: .*could not be converted to int8"):
         lower_precision(wrong, tmp_path / "m.onnx", "int8", photos)
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_calibration_sees_the_pixels_that_the_predictor_prepares(photos):
+    reader = Calibration(photos[:2], SIDE)
+    for photo in photos[:2]:
+        expected = np.empty((1, 3, SIDE, SIDE), np.float32)
+        Letterbox.fit((48, 80), (SIDE, SIDE)).prepare(cv2.imread(str(photo)), expected)
+        assert np.array_equal(reader.get_next()["images"], expected)
+    assert reader.get_next() is None
 
 
 @given(count=st.integers(0, 60), most=st.integers(1, 30))
