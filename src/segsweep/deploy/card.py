@@ -131,7 +131,7 @@ def _files(facts: CardFacts) -> list[str]:
         f"objects`: how many of the objects of {layout.PACKAGE_ONNX} above confidence {LIKENESS_THRESHOLDS.conf:g} the "
         "file finds in the test images, and how many others; `IoU`: of their masks, on average. Lines without a file "
         "are the best models of other sizes, `front`: none of the others is better in both.",
-        *artefacts.verdicts(),
+        *(f"{verdict} (p50, and in every round)." for verdict in artefacts.verdicts()),
     ]
     if any(form.precision == FP16 for form in forms):
         notes.append(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -161,6 +162,15 @@ def test_a_file_that_beats_a_smaller_size_is_told(export, places):
     assert "ranges from 2 train images" in card
     assert "--trial t0006 --precision fp32,fp16,int8" in card
     assert package.artefacts.files[2].judged.exported.sha256 in card
+
+
+def test_rounds_that_overlap_beat_nobody(export):
+    artefacts = export(Choice(), forms=wanted_forms(["int8"])).artefacts
+    int8 = artefacts.files[1]
+    latency = replace(int8.judged.latency, round_p50_ms=(7.0, 7.2, 8.1))  # n at fp32 takes 8.0 ms in every round
+    unsteady = replace(int8, judged=replace(int8.judged, latency=latency))
+    assert len(artefacts.verdicts()) == 1
+    assert replace(artefacts, files=(artefacts.files[0], unsteady)).verdicts() == []
 
 
 def test_a_file_that_another_one_beats_is_not_on_the_front(export):
