@@ -130,6 +130,8 @@ class Session:
         self.nms = nms_inside(metadata)
         self.canvas_shape = _canvas_shape(path, inputs[0][2:], image_size(metadata), canvas_shape)
         self.names = _names(class_names(metadata), None if self.has_nms else outputs[0][1] - 4 - outputs[1][1])
+        if not self.names:
+            raise ConfigError(Problem(str(path), "must name its classes: NMS is inside, its outputs do not", "names"))
         self.runtime_version: str = runtime.__version__
         self.provider: str = self._session.get_providers()[0]
         self._input = self._session.get_inputs()[0].name

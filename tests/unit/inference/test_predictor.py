@@ -91,6 +91,13 @@ def test_what_nms_inside_has_dropped_is_not_promised(with_nms):
     assert predictor.thresholds == Thresholds()
 
 
+def test_nms_inside_without_class_names_is_refused(tmp_path):
+    told = entries(Form(nms=True), {})
+    path = write_planted_model(tmp_path / "nms.onnx", planted_survivors(SURVIVORS), names="", metadata=told)
+    with pytest.raises(ConfigError, match=r"nms\.onnx: names: must name its classes"):
+        Session(path, threads=1)
+
+
 def test_a_network_with_dynamic_shapes_takes_the_size_it_was_made_for(tmp_path):
     outputs = planted_outputs([CAT])
     path = write_planted_model(tmp_path / "d.onnx", outputs, metadata={"imgsz": "[64, 64]"}, dynamic=True)
