@@ -244,3 +244,12 @@ def test_predictions_are_those_of_ultralytics_on_the_same_file(exported_yolov8n,
             assert (full & (other > 0)).sum() / (full | (other > 0)).sum() >= 0.98
             compared += 1
     assert compared >= len(images) // 2  # else little was compared
+
+
+def test_onnxruntime_is_asked_to_tell_nobody_about_its_use_unless_the_user_wants_it(planted, monkeypatch):
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    Session(planted(CAT), 1)
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    Session(planted(CAT), 1)
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
