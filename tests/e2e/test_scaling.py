@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,9 +155,14 @@ def address() -> Iterator[str]:
 
 def _end(temporary: str) -> None:
     """`ray stop` would end every Ray on this machine."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(temporary in word for word in process.info["cmdline"] or []):
-            process.send_signal(signal.SIGKILL)
+    ours = [
+        one for one in psutil.process_iter(["cmdline"]) if any(temporary in word for word in one.info["cmdline"] or [])
+    ]
+    for process in {
+        child for one in ours for child in [one, *one.children(recursive=True)]
+    }:  # agents change their names
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @pytest.fixture(scope="module")
