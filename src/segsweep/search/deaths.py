@@ -16,6 +16,9 @@ _USED = re.compile(r"was (\S+ used / \S+) limit")
 # only machines that its autoscaler has drained, which is not how a cloud takes a spot machine.
 _NODE_DIED = "its node has died"
 _ACTORS_NODE = "the actor's node was "  # begins how
+# Of a machine whose raylet and workers are gone at once, before Ray has missed it: a worker that dies alone is told by
+# its raylet.
+_OUT_OF_REACH = "The actor is temporarily unavailable"
 
 
 @dataclass(frozen=True)
@@ -52,5 +55,7 @@ def last_death(path: str | None, variant: str) -> Death:
         return Death(f"the machine ran out of memory{how_much} and the worker was killed: {fix}", OUT_OF_MEMORY)
     if any(_NODE_DIED in line for line in lines):
         return Death(f"its machine was lost: {lines[-1].removeprefix(_ACTORS_NODE)}", NODE_LOST)
+    if any(_OUT_OF_REACH in line for line in lines):
+        return Death("its machine was lost: it is out of reach", NODE_LOST)
     last = lines[-1].split(_ADVICE)[0] if lines else "no message"
     return Death(f"the worker died: {last}", WORKER_DIED)

@@ -4,7 +4,8 @@ import pytest
 
 from segsweep.search.deaths import Death, last_death
 
-# As Ray 2.60 writes them, where a raylet was killed, where it was asked to end, and where a worker was killed.
+# As Ray 2.60 writes them, where a raylet was killed, where it was asked to end, where a worker was killed, and where
+# both were killed at once.
 OF_AN_ACTOR = "The actor died unexpectedly before finishing this task.\n\tclass_name: W\n\tpid: 7\n\tip: 10.0.0.2\n"
 SILENT = (
     "The actor died because its node has died. Node Id: b0835518\n\tthe actor's node was terminated unexpectedly: "
@@ -17,6 +18,10 @@ ASKED = (
 KILLED = (
     "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: Worker "
     "unexpectedly exits with a connection error code 2. End of file. Some common causes include: (1) the OOM killer"
+)
+UNREACHABLE = (
+    "The actor d4f43787 is unavailable: The actor is temporarily unavailable: RpcError: RPC error: Socket closed "
+    "rpc_code: 14. The task may or may not have been executed on the actor."
 )
 MEMORY = (
     "1 worker(s) were killed due to the node running low on memory. Memory on the node (IP: 10.0.0.2, ID: f17a) was "
@@ -49,6 +54,7 @@ def written(folder, *deaths):
             "Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file.",
             "worker died",
         ),
+        ([UNREACHABLE], "its machine was lost: it is out of reach", "node lost"),
         (
             [MEMORY],
             "the machine ran out of memory (2.60GB used / 23.54GB) and the worker was killed: lower concurrency or "
