@@ -122,8 +122,9 @@ def _their_image(model: Path, imgsz: int) -> Callable[[Any], dict[str, float]]:
     import torch  # noqa: PLC0415  (ours must not pay for it)
     from ultralytics import YOLO  # noqa: PLC0415
 
-    torch.set_num_threads(THREADS)
     yolo = YOLO(model, task="segment")
+    # Not before: choosing the CPU sets torch's threads to one less than there are cores.
+    yolo.add_callback("on_predict_start", lambda _: torch.set_num_threads(THREADS))
 
     def once(picture: Any) -> dict[str, float]:
         [result], ms = _timed_ms(yolo.predict, picture, imgsz=imgsz, retina_masks=True, verbose=False)
