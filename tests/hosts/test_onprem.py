@@ -1,6 +1,7 @@
 """`cluster-onprem.yaml` for real: three hosts, `ray up` over SSH, a sweep, a worker lost, the head lost, gone on.
 
-Left out are the installation (the hosts see this machine's) and the GPUs.
+Left out are the installation (the hosts see this machine's) and the GPUs. Not in the gate, whose time it would
+take; `make e2e-hosts` runs it.
 """
 
 from __future__ import annotations
