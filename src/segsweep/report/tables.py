@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segsweep.report.facts import Facts
+from segsweep.report.facts import Facts, Judged
 
 
 def front_csv(facts: Facts) -> bytes:
@@ -19,46 +19,33 @@ def front_csv(facts: Facts) -> bytes:
     front_of_all = facts.front_of_all
     rows = []
     for finalist in (*facts.front, *off):
-        judged, total = finalist.judged, finalist.judged.latency.total
-        rows.append(
-            {
-                "trial_id": finalist.trial_id,
-                "variant": finalist.variant,
-                "imgsz": judged.exported.imgsz,
-                "runtime": judged.latency.runtime,
-                "precision": judged.exported.precision,
-                "test_mask_map50_95": judged.test.mask_map50_95,
-                "test_mask_map50": judged.test.mask_map50,
-                "latency_p50_ms": total.p50,
-                "latency_p90_ms": total.p90,
-                "latency_p99_ms": total.p99,
-                "gain_over_default": finalist.gain_over_default,
-                "on_front": finalist.on_front,
-                "knee": finalist.trial_id == facts.knee,
-                "on_front_of_all": judged in front_of_all,
-            }
-        )
+        own = {
+            "gain_over_default": finalist.gain_over_default,
+            "on_front": finalist.on_front,
+            "knee": finalist.trial_id == facts.knee,
+        }
+        rows.append({**_measured(finalist.judged), **own, "on_front_of_all": finalist.judged in front_of_all})
     for point in facts.points:
-        judged, total = point.judged, point.judged.latency.total
-        rows.append(
-            {
-                "trial_id": judged.record.trial_id,
-                "variant": judged.record.variant,
-                "imgsz": judged.exported.imgsz,
-                "runtime": judged.latency.runtime,
-                "precision": judged.exported.precision,
-                "test_mask_map50_95": judged.test.mask_map50_95,
-                "test_mask_map50": judged.test.mask_map50,
-                "latency_p50_ms": total.p50,
-                "latency_p90_ms": total.p90,
-                "latency_p99_ms": total.p99,
-                "gain_over_default": None,
-                "on_front": False,
-                "knee": False,
-                "on_front_of_all": judged in front_of_all,
-            }
-        )
+        own = {"gain_over_default": None, "on_front": False, "knee": False}
+        rows.append({**_measured(point.judged), **own, "on_front_of_all": point.judged in front_of_all})
     return _csv(rows)
+
+
+def _measured(judged: Judged) -> dict[str, Any]:
+    """The columns that are of one model's file, whatever its precision."""
+    total = judged.latency.total
+    return {
+        "trial_id": judged.record.trial_id,
+        "variant": judged.record.variant,
+        "imgsz": judged.exported.imgsz,
+        "runtime": judged.latency.runtime,
+        "precision": judged.exported.precision,
+        "test_mask_map50_95": judged.test.mask_map50_95,
+        "test_mask_map50": judged.test.mask_map50,
+        "latency_p50_ms": total.p50,
+        "latency_p90_ms": total.p90,
+        "latency_p99_ms": total.p99,
+    }
 
 
 def trials_csv(facts: Facts) -> bytes:
